@@ -1,0 +1,321 @@
+/**
+ * One space in the leading tab: the replica that receives, applies and answers, the registers that go
+ * out, and what is known of relays and others here. Lives as long as this tab leads; everything it
+ * learns goes to the `SpaceCore` beside it and to the other tabs.
+ */
+import type { SpaceAccess } from "@skein/shared/device/link.ts";
+import { type RegisterTopic, topicName } from "@skein/shared/device/register-board.ts";
+import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
+import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
+import type { DocumentId, RegisterName, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import type { StoredRegister } from "@skein/shared/log/store.ts";
+import type { Mode } from "@skein/shared/protocol/messages.ts";
+import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
+import { Effects } from "@skein/shared/sync/effects.ts";
+import type { Session } from "@skein/shared/sync/session.ts";
+import type { Sleeper } from "../transport/alarm.ts";
+import type { Network } from "./api.ts";
+import { type AwarenessNews, LeaderPresence } from "./leader-presence.ts";
+import { Soon } from "./observable.ts";
+import { changeKind, updateKind } from "./operation-kinds.ts";
+import { putReceiptRow } from "./receipt-rows.ts";
+import type { SpaceCore } from "./space-core.ts";
+import type { SpaceStatus } from "./status.ts";
+
+/** What is known of receipts is written at most so often. */
+const keepReceiptsEveryMs = 250;
+
+export interface LeaderSpaceHost {
+  /** The status may be another. */
+  onChanged(): void;
+  /** Another tab leads: this one must let go of everything. */
+  onDeposed(): void;
+  onAwareness(space: SpaceTag, news: AwarenessNews): void;
+}
+
+/**
+ * Other tabs read updates of notes and of the catalog from the database, not from here. Operations keep
+ * their places, which are part of their ids.
+ */
+const withoutUpdates = (entry: ReadyEntry): ReadyEntry => ({
+  ...entry,
+  operations: entry.operations.map((operation) =>
+    operation.kind === updateKind || operation.kind === changeKind
+      ? { kind: operation.kind, payload: nothing }
+      : operation,
+  ),
+  nonces: new Map(),
+});
+
+const nothing = new Uint8Array(0);
+
+/** What a newer version of the app understands is brought in; a full disk must not stop the rest. */
+async function replayParked(
+  { device, tag }: SpaceCore,
+  leaderEpoch: number,
+  host: LeaderSpaceHost,
+): Promise<void> {
+  try {
+    const outcome = await device.store.replayParked(tag, leaderEpoch);
+    if (outcome === "fenced") host.onDeposed();
+    device.troubles.storage(`parked ${tag}`, undefined);
+  } catch (error) {
+    device.troubles.storage(`parked ${tag}`, error);
+  }
+}
+
+export class LeaderSpace implements ReplicaHost, Sleeper {
+  readonly core: SpaceCore;
+  readonly replica: Replica;
+  readonly presence: LeaderPresence;
+  readonly #host: LeaderSpaceHost;
+  readonly #leaderEpoch: number;
+  readonly #effects: Effects;
+  readonly #desk: RegisterDesk;
+  /** Own registers by their opaque name, as far as they were written or read back. */
+  readonly #topics: Map<RegisterName, RegisterTopic>;
+  readonly #forks = new Set<ReplicaId>();
+  readonly #undo: (() => void)[] = [];
+  readonly #keepReceipts: Soon;
+  #closed = false;
+
+  /** Reads what the database holds of the space. */
+  static async begin(
+    core: SpaceCore,
+    leaderEpoch: number,
+    host: LeaderSpaceHost,
+  ): Promise<LeaderSpace> {
+    const { device, tag, sealer } = core;
+    await core.ready;
+    await replayParked(core, leaderEpoch, host);
+    const base = await readReplicaBase(device.store, tag);
+    const desk = new RegisterDesk(device.env, sealer);
+    const topics = new Map<RegisterName, RegisterTopic>();
+    for (const topic of [{ kind: "clock" }, { kind: "profile" }] as const) {
+      const name = await core.keyring.registerName(topicName(topic));
+      topics.set(name, topic);
+      const held = base.registers.find(
+        (each) => each.replica === core.replica && each.name === name,
+      );
+      if (held !== undefined) await desk.readBack(topic, held);
+    }
+    desk.setProfile(core.identity().name);
+    desk.clockMoved(base.applied.vector);
+    return new LeaderSpace(core, leaderEpoch, host, desk, topics, base);
+  }
+
+  private constructor(
+    core: SpaceCore,
+    leaderEpoch: number,
+    host: LeaderSpaceHost,
+    desk: RegisterDesk,
+    topics: Map<RegisterName, RegisterTopic>,
+    base: Awaited<ReturnType<typeof readReplicaBase>>,
+  ) {
+    const { device, tag, gate, keyring } = core;
+    const { env, suite, store, onBug } = device;
+    this.core = core;
+    this.#host = host;
+    this.#leaderEpoch = leaderEpoch;
+    this.#desk = desk;
+    this.#topics = topics;
+    this.#effects = new Effects(onBug);
+    this.#keepReceipts = new Soon(
+      () => this.#putReceipts(),
+      (run) => setTimeout(run, keepReceiptsEveryMs),
+    );
+    this.replica = new Replica(
+      {
+        env,
+        suite,
+        tag,
+        self: core.replica,
+        store,
+        leaderEpoch,
+        keyring,
+        gate,
+        registers: desk,
+        host: this,
+        onBug,
+      },
+      base,
+    );
+    this.presence = new LeaderPresence({
+      core,
+      replica: () => this.replica,
+      onChanged: () => host.onChanged(),
+      onAwareness: (news) => host.onAwareness(tag, news),
+    });
+    const keep = () => this.#keepReceipts.ask();
+    this.#undo.push(
+      core.onWritten.on(({ head }) => this.replica.ownAppended(head)),
+      core.device.platform.page.onHide(() => this.#putReceipts()),
+      core.sent.subscribe(keep),
+      core.registersVersion.subscribe(keep),
+    );
+  }
+
+  /** What opens the space at a relay. */
+  async access(): Promise<SpaceAccess> {
+    const { device, tag, sealer, replica } = this.core;
+    const { seeds, certificates } = this.core.record.get();
+    const mode: Mode = seeds.role === "reader" ? "read" : "write";
+    const seed = seeds.role === "reader" ? seeds.read : seeds.write;
+    const { secret } = await device.suite.signingPairFromSeed(seed);
+    return {
+      tag,
+      mode,
+      certificates,
+      accessKey: secret,
+      replica,
+      replicaPublicKey: sealer.publicKey,
+      replicaKey: sealer.secret,
+      exchange: this.replica.exchange,
+    };
+  }
+
+  status(network: Network): SpaceStatus {
+    const sessions = [...this.replica.exchange.sessions];
+    const { missing, unknownDevices } = this.#backlog();
+    return {
+      network,
+      sent: this.core.sent.get(),
+      missing: Math.max(0, ...sessions.map((session) => session.missing)) + missing,
+      equal: missing === 0 && sessions.some((session) => session.equal),
+      unknownDevices,
+      forks: [...this.#forks],
+      presence: this.presence.facts(),
+    };
+  }
+
+  // What people in any tab of this device do
+
+  markRead(document: DocumentId, vector: VersionVector): void {
+    const topic = { kind: "read", document } as const;
+    this.#effects.start(this.#readBack(topic), () => {
+      this.#desk.markRead(topic, vector);
+      this.replica.tick();
+      this.#host.onChanged();
+    });
+  }
+
+  setName(name: string): void {
+    this.#desk.setProfile(name);
+    this.replica.tick();
+    this.#host.onChanged();
+  }
+
+  compare(): void {
+    this.replica.exchange.compare();
+  }
+
+  wakeAtMs(): number {
+    return Math.min(this.replica.wakeAtMs(), this.presence.wakeAtMs());
+  }
+
+  tick(): void {
+    this.replica.tick();
+    this.presence.tick();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#putReceipts();
+    this.#closed = true;
+    for (const undo of this.#undo) undo();
+    this.#effects.close();
+    this.presence.close();
+    this.replica.close();
+  }
+
+  // ReplicaHost
+
+  onApplied(entries: readonly ReadyEntry[], state: AppliedState): void {
+    const { core } = this;
+    core.device.tabs.post({
+      kind: "applied",
+      space: core.tag,
+      entries: entries.map(withoutUpdates),
+      state,
+    });
+    this.#effects.start(core.applied(entries, state), () => this.#host.onChanged());
+  }
+
+  onChanged(): void {
+    this.#host.onChanged();
+  }
+
+  onRegister(register: StoredRegister): void {
+    const { core } = this;
+    core.device.tabs.post({ kind: "register", space: core.tag, register });
+    this.#effects.start(core.registered(register), () => {});
+    const topic = register.replica === core.replica ? this.#topics.get(register.name) : undefined;
+    // Ours, from a time this device forgot: what it says counts, and its number is used.
+    if (topic !== undefined) this.#effects.start(this.#desk.readBack(topic, register), () => {});
+  }
+
+  onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void {
+    this.presence.hear(session, publicKey, whisper);
+  }
+
+  onOwnStored(): void {
+    const { core } = this;
+    const durable = [...this.replica.exchange.sessions].filter(
+      (session) => session.durable && session.isFollowing,
+    );
+    if (durable.length === 0) return;
+    const storedTo = Math.max(...durable.map((session) => session.storedTo(core.replica)));
+    core.sentUpTo({ sentTo: storedTo, storedTo });
+    this.#host.onChanged();
+  }
+
+  onFork(replica: ReplicaId): void {
+    const { device, tag } = this.core;
+    this.#forks.add(replica);
+    device.troubles.raise({ kind: "fork", atMs: device.env.clock.now(), space: tag, replica });
+    this.#host.onChanged();
+  }
+
+  onStoreTrouble(error: unknown): void {
+    this.core.device.troubles.storage(`replica ${this.core.tag}`, error);
+  }
+
+  onDeposed(): void {
+    this.#host.onDeposed();
+  }
+
+  /** Entries that are held and not applied: on their way, or of an author nobody knows. */
+  #backlog(): { readonly missing: number; readonly unknownDevices: number } {
+    const { core } = this;
+    const { vector } = this.replica.applied;
+    let missing = 0;
+    let unknownDevices = 0;
+    for (const { replica, to } of this.replica.exchange.holdings.logs.values()) {
+      const behind = to - (vector.get(replica) ?? 0);
+      if (behind === 0) continue;
+      if (replica === core.replica || core.gate.admitted(replica)) missing += behind;
+      else unknownDevices++;
+    }
+    return { missing, unknownDevices };
+  }
+
+  /** The newest of our own register that anybody here holds: what is written next goes above it. */
+  async #readBack(topic: RegisterTopic): Promise<void> {
+    const { keyring, replica } = this.core;
+    const name = await keyring.registerName(topicName(topic));
+    if (this.#topics.has(name)) return;
+    this.#topics.set(name, topic);
+    const held = this.replica.exchange.holdings.register(replica, name);
+    if (held !== undefined) await this.#desk.readBack(topic, held);
+  }
+
+  #putReceipts(): void {
+    if (this.#closed) return;
+    const { device, tag, sent, ledger } = this.core;
+    const row = { storedTo: sent.get().storedTo, ledger: ledger.state };
+    putReceiptRow(device.kv, this.#leaderEpoch, tag, row).catch(() => {
+      // Derived: it is learned again, and the next change writes it.
+    });
+  }
+}

@@ -1,0 +1,5 @@
+import { leadershipContract } from "./leadership.contract.ts";
+import { logLockContract } from "./log-lock.contract.ts";
+
+leadershipContract();
+logLockContract();

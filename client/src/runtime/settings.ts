@@ -1,0 +1,73 @@
+/**
+ * What the person has set, in the *settings* document of their personal space, so that it reaches their
+ * other devices: an operation-based map in which the last writer of a key wins.
+ */
+import { Settings } from "@skein/shared/crdt/op/settings.ts";
+import type { SetOperation } from "@skein/shared/crdt/op/settings.ts";
+import type { Delivered, RawOperation, Stamp } from "@skein/shared/crdt/crdt.ts";
+import { encodeSetting, understandSetting } from "@skein/shared/space/setting.ts";
+import type { Observable } from "./api.ts";
+import { Cell, derived } from "./observable.ts";
+import type { SpaceCore } from "./space-core.ts";
+
+export class PersonalSettings {
+  readonly #core: SpaceCore;
+  readonly #settings = new Settings();
+  readonly #version = new Cell(0);
+  readonly #byKey = new Map<string, Observable<string | undefined>>();
+  readonly #unlisten: () => void;
+  readonly ready: Promise<void>;
+
+  constructor(core: SpaceCore) {
+    this.#core = core;
+    this.#unlisten = core.onApplied.on((entries) => {
+      for (const { replica, seq, lamport, document, operations } of entries) {
+        if (document !== core.documents.settings) continue;
+        operations.forEach((operation, index) => {
+          this.#take({ id: { replica, seq, index }, lamport }, operation);
+        });
+      }
+    });
+    this.ready = this.#load();
+  }
+
+  get(key: string): Observable<string | undefined> {
+    let setting = this.#byKey.get(key);
+    if (setting === undefined) {
+      setting = derived([this.#version], () => {
+        const value = this.#settings.value.get(key);
+        return value && new TextDecoder().decode(value);
+      });
+      this.#byKey.set(key, setting);
+    }
+    return setting;
+  }
+
+  /** Resolves once it is committed. An empty value unsets the key. */
+  async set(key: string, value: string): Promise<void> {
+    const op: SetOperation = { key, value: new TextEncoder().encode(value) };
+    const operation = encodeSetting(op);
+    const { documents, replica } = this.#core;
+    const { head, lamport, index } = await this.#core.append(documents.settings, () => [operation]);
+    this.#take({ id: { replica, seq: head.to, index }, lamport }, operation);
+  }
+
+  close(): void {
+    this.#unlisten();
+  }
+
+  async #load(): Promise<void> {
+    const { device, tag, documents } = this.#core;
+    const operations = await device.models.operations(tag, documents.settings);
+    for (const operation of operations) this.#take(operation, operation);
+  }
+
+  /** A register takes the same write any number of times. */
+  #take({ id, lamport }: Stamp, operation: RawOperation): void {
+    const understood = understandSetting(operation);
+    if (understood.kind !== "known") return;
+    const delivered: Delivered<SetOperation> = { id, lamport, op: understood.op };
+    this.#settings.apply(delivered);
+    this.#version.set(this.#version.get() + 1);
+  }
+}

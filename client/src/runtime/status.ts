@@ -1,0 +1,42 @@
+/**
+ * What the leading tab knows of the world and tells the others: sockets, what relays have stored,
+ * who is here. It is derived, never kept, and small: it is sent whole whenever it changed.
+ */
+import type { DocumentId, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import type { Network } from "./api.ts";
+
+export interface LeaderStatus {
+  readonly network: Network;
+  readonly spaces: ReadonlyMap<SpaceTag, SpaceStatus>;
+}
+
+export interface SpaceStatus {
+  readonly network: Network;
+  readonly sent: SentMarks;
+  /** Entries known to exist that are not here or not applied yet. */
+  readonly missing: number;
+  /** Somebody is there to compare with, and holds what we hold. */
+  readonly equal: boolean;
+  /** Logs whose author's device is not known. */
+  readonly unknownDevices: number;
+  /** Logs of which two versions exist. */
+  readonly forks: readonly ReplicaId[];
+  readonly presence: readonly PresenceFact[];
+}
+
+/** How far the own log has come. */
+export interface SentMarks {
+  /** Another durable party was known to hold entries up to here: a tick never goes back. */
+  readonly sentTo: number;
+  /** The same, as far as it is known now: a relay that lost its store takes it back. */
+  readonly storedTo: number;
+}
+
+export interface PresenceFact {
+  readonly replica: ReplicaId;
+  readonly presence: "online" | "away" | "offline";
+  readonly where: DocumentId | undefined;
+  readonly typing: boolean;
+  /** When it was last heard of, in ms of this device's clock. */
+  readonly heardAtMs: number;
+}

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { KvFailure } from "@skein/shared/device/kv.ts";
+import { NewerRecord } from "@skein/shared/device/records.ts";
+import type { SpaceTag } from "@skein/shared/id/id.ts";
+import { Troubles } from "./troubles.ts";
+
+const space = "aa".repeat(16) as SpaceTag;
+const setUp = () => {
+  const clock = { ms: 5, now: () => clock.ms++ };
+  const troubles = new Troubles(clock);
+  return { troubles, kinds: () => troubles.all.get().map(({ kind }) => kind) };
+};
+
+it("a disk that fails for several is one trouble, and over when it works for all", () => {
+  const { troubles, kinds } = setUp();
+  const full = new KvFailure("quota", "full");
+  troubles.storage("a", full);
+  const [first] = troubles.all.get();
+  troubles.storage("b", full);
+  expect(troubles.all.get()).toEqual([first]);
+  troubles.storage("a", undefined);
+  expect(kinds()).toEqual(["storage full"]);
+  troubles.storage("b", new KvFailure("failed", "broken"));
+  expect(kinds()).toEqual(["storage failed"]);
+  troubles.storage("b", undefined);
+  expect(kinds()).toEqual([]);
+});
+
+it("a record of a newer version asks for an update", () => {
+  const { troubles } = setUp();
+  expect(troubles.troubleOf(new NewerRecord("x")).kind).toBe("update needed");
+});
+
+it("access ends for one space at a time", () => {
+  const { troubles, kinds } = setUp();
+  const ended = { kind: "access ended", atMs: 1, code: 4401, detail: "no" } as const;
+  troubles.raise({ ...ended, space });
+  troubles.raise({ ...ended, space, atMs: 2 });
+  troubles.raise({ ...ended, space: "bb".repeat(16) as SpaceTag });
+  expect(kinds()).toHaveLength(2);
+  troubles.over((trouble) => trouble.kind === "access ended" && trouble.space === space);
+  expect(kinds()).toHaveLength(1);
+});

@@ -1,0 +1,3 @@
+import { webSuiteContract } from "./web-suite.contract.ts";
+
+webSuiteContract("Chromium");

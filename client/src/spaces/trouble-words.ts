@@ -1,0 +1,104 @@
+/** What is wrong with this tab or device, in words, and what can be done about it. */
+import { codes } from "@skein/shared/protocol/codes.ts";
+import type { Trouble } from "../runtime/api.ts";
+
+export interface TroubleWords {
+  readonly title: string;
+  readonly advice: string;
+  /** `calm` is information, `serious` may cost data or stops work. */
+  readonly weight: "calm" | "serious";
+  /** What the button does; none for trouble that nothing in the app can mend. */
+  readonly action: { readonly label: string; readonly does: "reload" | "open sync" } | undefined;
+}
+
+const reload = { label: "Reload", does: "reload" } as const;
+const openSync = { label: "Details", does: "open sync" } as const;
+
+export function troubleWords(trouble: Trouble, spaceName: string | undefined): TroubleWords {
+  const space = spaceName === undefined ? "a space" : `“${spaceName}”`;
+  switch (trouble.kind) {
+    case "storage full":
+      return {
+        title: "This device has no room left",
+        advice:
+          "What you write stays in this tab and is tried again. Free some space, and keep the tab open.",
+        weight: "serious",
+        action: openSync,
+      };
+    case "storage failed":
+      return {
+        title: "The browser cannot save right now",
+        advice: `What you write stays in this tab and is tried again; keep it open. The browser says: ${trouble.detail}.`,
+        weight: "serious",
+        action: openSync,
+      };
+    case "left out":
+      return {
+        title: "Something was too large and was left out",
+        advice:
+          "A single piece of this note was larger than anybody could take. Insert it in smaller parts.",
+        weight: "serious",
+        action: undefined,
+      };
+    case "storage evicted":
+      return {
+        title: "The browser erased Skein’s data on this device",
+        advice:
+          "What had reached a relay or another device comes back by joining again. To prevent it, make storage persistent.",
+        weight: "serious",
+        action: openSync,
+      };
+    case "update needed":
+      return {
+        title: "A newer version of Skein is in use here",
+        advice: "This tab cannot go on saving. Reload to update; nothing that was saved is lost.",
+        weight: "serious",
+        action: reload,
+      };
+    case "update ready":
+      return {
+        title: "Update ready",
+        advice: "Reload when it suits you; this version keeps working until then.",
+        weight: "calm",
+        action: reload,
+      };
+    case "access ended":
+      return {
+        title: `You can no longer sync ${space}`,
+        advice: `${endedBecause(trouble.code)} What is on this device stays readable.`,
+        weight: "serious",
+        action: openSync,
+      };
+    case "fork":
+      return {
+        title: `A copy of this device was writing in ${space}`,
+        advice:
+          "Both kept everything. This device goes on under a new identity; if you did not restore or copy a profile, check your devices.",
+        weight: "calm",
+        action: openSync,
+      };
+  }
+}
+
+function endedBecause(code: number): string {
+  switch (code) {
+    case codes.unknownSpace:
+      return "The relay does not know this space.";
+    case codes.quota:
+      return "The relay has no room left for this space.";
+    case codes.noCommonVersion:
+      return "The relay speaks another version.";
+    default:
+      return "The relay does not accept this device for it any more.";
+  }
+}
+
+/** Said beside everything that is only on this device, for as long as it holds. */
+export function storageCaution(storage: {
+  readonly isPrivate: boolean;
+  readonly persistent: boolean;
+}): string | undefined {
+  if (storage.isPrivate) return "Private window: when you close it, what is only here is gone.";
+  if (!storage.persistent) return "The browser may erase this device’s data when it needs room.";
+  return undefined;
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import type { InviteRefusal, Trouble } from "../runtime/api.ts";
+import { refusalWords } from "./refusal-words.ts";
+import { storageCaution, troubleWords } from "./trouble-words.ts";
+
+const space = "00" as SpaceTag;
+const troubles: Trouble[] = [
+  { kind: "storage full", atMs: 0 },
+  { kind: "storage failed", atMs: 0, detail: "UnknownError" },
+  { kind: "storage evicted", atMs: 0 },
+  { kind: "update needed", atMs: 0 },
+  { kind: "update ready", atMs: 0, reload: () => {} },
+  { kind: "access ended", atMs: 0, space, code: 4403, detail: "" },
+  { kind: "fork", atMs: 0, space, replica: "00" as ReplicaId },
+];
+
+describe("trouble", () => {
+  it("of every kind has words of its own that say what to do", () => {
+    const titles = troubles.map((trouble) => {
+      const { title, advice } = troubleWords(trouble, "Garden");
+      expect(advice).toMatch(/\.$/);
+      return title;
+    });
+    expect(new Set(titles).size).toBe(troubles.length);
+  });
+
+  it("names the space it is about", () => {
+    expect(troubleWords(troubles[5]!, "Garden").title).toBe("You can no longer sync “Garden”");
+    expect(troubleWords(troubles[5]!, undefined).title).toBe("You can no longer sync a space");
+  });
+});
+
+describe("a refused link", () => {
+  it("explains itself for every reason", () => {
+    const reasons: InviteRefusal["reason"][] = [
+      "not a link",
+      "damaged",
+      "unknown or revoked",
+      "expired or used up",
+      "relay unreachable",
+      "other host unreachable",
+      "too fast",
+      "role not supported yet",
+      "newer version",
+    ];
+    const titles = reasons.map(
+      (reason) => refusalWords({ kind: "refusal", reason, detail: "" }).title,
+    );
+    expect(new Set(titles).size).toBe(reasons.length);
+  });
+
+  it("names the other host that it leads to", () => {
+    const reason = "other host unreachable";
+    const { title } = refusalWords({ kind: "refusal", reason, detail: "skein.example" });
+    expect(title).toBe("This link leads to skein.example, which this page cannot reach");
+  });
+});
+
+describe("storage", () => {
+  it("that can vanish is said to, a private window before all", () => {
+    expect(storageCaution({ isPrivate: true, persistent: false })).toMatch(/^Private window/);
+    expect(storageCaution({ isPrivate: false, persistent: false })).toMatch(/may erase/);
+    expect(storageCaution({ isPrivate: false, persistent: true })).toBeUndefined();
+  });
+});

@@ -1,0 +1,135 @@
+/**
+ * A device that has something in every store, written by today's code, and its rows as text: what the
+ * files in `fixtures/` were made of, one for each version of the schema that was ever shipped.
+ *
+ *   node --input-type=module -e 'import("./client/src/storage/fixture.contract.ts").then(async (m) =>
+ *     console.log(await m.fixtureText()))' > client/src/storage/fixtures/version-N.json
+ */
+import { fromHex, toHex } from "@skein/shared/bytes/bytes.ts";
+import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
+import type { Key, Kv } from "@skein/shared/device/kv.ts";
+import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
+import {
+  advanced,
+  ana,
+  documents,
+  filled,
+  nothingApplied,
+  readAll,
+  space,
+  utf8,
+} from "@skein/shared/device/ready-entries.contract.ts";
+import { ReadModels } from "@skein/shared/device/read-models.ts";
+import { Records } from "@skein/shared/device/records.ts";
+import { dump, story, testSuite } from "@skein/shared/device/store.contract.ts";
+import { deviceStores, stores } from "@skein/shared/device/stores.ts";
+import { epochId, registerName, type SpaceTag } from "@skein/shared/id/id.ts";
+import type { Entry } from "@skein/shared/log/entry.ts";
+import { TestLog } from "@skein/shared/log/store.contract.ts";
+import type { ReceiptRow } from "../runtime/receipt-rows.ts";
+
+const receipts: ReceiptRow = {
+  storedTo: 3,
+  ledger: { stored: new Map(), clocks: new Map(), marks: new Map(), shown: new Map() },
+};
+
+const plainRecord = { form: 1, upgrade: (value: unknown) => value };
+
+/** Fills an empty database, always alike. */
+export async function fillDevice(kv: Kv): Promise<void> {
+  const store = new KvDeviceStore(kv, testSuite);
+  const models = new ReadModels(kv);
+  const log = new TestLog(ana);
+  const epoch = await store.takeLeadership();
+  await store.append(space, [log.runOf([entry(1, "opens"), entry(2, "continues")])]);
+  await store.append(space, [log.runOf([entry(3, "hollow")])]);
+  const base = await store.writerBase(space, ana);
+  const named = new Map([[ana, 3]]);
+  await store.appendOwn(space, base, log.runOf([entry(4, "opens")]), 9, named);
+  await store.putRegisters(space, [
+    {
+      replica: ana,
+      publicKey: log.publicKey,
+      name: registerName(filled(16, 0x51)),
+      number: 7,
+      bodyHash: filled(32, 0x52),
+      bytes: filled(200, 0x53),
+    },
+  ]);
+  const { entries } = story();
+  const after = advanced(nothingApplied, entries);
+  await store.apply(space, epoch, nothingApplied, entries, after);
+  await store.replaceTail(space, epoch, documents.note, utf8("one, two"), 2);
+  await store.putCatalog(space, epoch, 1, { notes: [{ title: "Welcome" }] });
+  await models.putDraft(space, documents.channel, "half a sen");
+  await kv.write([stores.receipts], "relaxed", async (tx) =>
+    tx.put(stores.receipts, space, receipts),
+  );
+  await new Records(kv, "meta", plainRecord).update("identity", () => ({ name: "Ana" }));
+  await new Records(kv, "spaces", plainRecord).update(space, () => ({ name: "Home" }));
+}
+
+/** All that can be learned of it, whatever form it is kept in. */
+export async function readDevice(kv: Kv): Promise<unknown> {
+  const store = new KvDeviceStore(kv, testSuite);
+  const models = new ReadModels(kv);
+  return {
+    heads: await store.heads(space),
+    run: await store.read(space, ana, 1, 1_000_000),
+    hashes: await store.hashes(space, ana, 1, 9),
+    nonces: await Promise.all([1, 2, 3, 4].map((seq) => store.sessionNonce(space, ana, seq))),
+    registers: await store.registers(space),
+    base: await store.writerBase(space, ana),
+    models: await readAll(kv),
+    draft: await models.draft(space, documents.channel),
+    receipts: await kv.read([stores.receipts], (tx) => tx.get(stores.receipts, space)),
+    identity: await new Records(kv, "meta", plainRecord).get("identity"),
+    spaces: await new Records<SpaceTag, unknown>(kv, "spaces", plainRecord).all(),
+    leader: await store.takeLeadership(),
+  };
+}
+
+function entry(seq: number, kind: "opens" | "continues" | "hollow"): Entry {
+  return {
+    epoch: epochId(filled(8, 0xe1)),
+    writer:
+      kind === "opens"
+        ? { kind: "opens", nonce: filled(16, seq) }
+        : { kind: "continues", distance: seq - 1 },
+    body:
+      kind === "hollow"
+        ? { kind: "hollow", hash: filled(32, seq), length: 100 }
+        : { kind: "sealed", sealed: filled(20 + seq, seq) },
+  };
+}
+
+// Rows as text
+
+/** Rows by store. */
+export type Rows = Record<string, readonly { readonly key: Key; readonly value: unknown }[]>;
+
+export async function fixtureText(): Promise<string> {
+  const kv = new MemoryDisk(deviceStores).open();
+  await fillDevice(kv);
+  return JSON.stringify(asJson(await dump(kv)), undefined, 1);
+}
+
+/** JSON has no bytes, no maps and no undefined: they stand under a key that nothing else has. */
+export function asJson(value: unknown): unknown {
+  if (value === undefined) return { $: "undefined" };
+  if (value instanceof Uint8Array) return { $: "bytes", hex: toHex(value) };
+  if (value instanceof Map) return { $: "map", rows: asJson([...value]) };
+  if (Array.isArray(value)) return value.map(asJson);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asJson(item)]));
+}
+
+export function fromJson(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(fromJson);
+  if (typeof json !== "object" || json === null) return json;
+  const { $: kind, hex, rows } = json as { $?: string; hex?: string; rows?: unknown };
+  if (kind === "undefined") return undefined;
+  if (kind === "bytes") return fromHex(hex ?? "");
+  if (kind === "map") return new Map(fromJson(rows) as [unknown, unknown][]);
+  return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, fromJson(item)]));
+}

@@ -1,0 +1,103 @@
+/**
+ * What one relay tells the others of its store, as bytes: a run that was committed, a register
+ * that was kept, a whisper that is to be passed on. Trusted like the store itself; still read with
+ * bounds, because a fleet may run two versions at once.
+ */
+import { decode } from "@skein/shared/bytes/reader.ts";
+import { Malformed } from "@skein/shared/bytes/malformed.ts";
+import { Writer } from "@skein/shared/bytes/writer.ts";
+import {
+  bytesOfId,
+  idBytes,
+  type ReplicaId,
+  replicaId,
+  type SpaceTag,
+} from "@skein/shared/id/id.ts";
+import { hashBytes, signatureBytes } from "@skein/shared/log/entry.ts";
+import { parseRegister } from "@skein/shared/log/register.ts";
+import { publicKeyBytes } from "@skein/shared/log/replica-key.ts";
+import type { StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
+import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
+
+export type Publication =
+  | { readonly kind: "run"; readonly run: VerifiedRun }
+  | { readonly kind: "register"; readonly register: StoredRegister }
+  | {
+      readonly kind: "whisper";
+      readonly to: ReplicaId | "all";
+      readonly publicKey: Uint8Array;
+      readonly whisper: Uint8Array;
+    };
+
+const version = 1;
+const kinds = { run: 1, register: 2, whisper: 3 } as const;
+const everybody = new Uint8Array(idBytes.replica);
+
+export function encodePublication(publication: Publication): Uint8Array<ArrayBuffer> {
+  const writer = new Writer().u8(version).u8(kinds[publication.kind]);
+  switch (publication.kind) {
+    case "run": {
+      const { run } = publication;
+      writer.raw(bytesOfId(run.replica)).raw(run.publicKey).raw(run.previous).varint(run.first);
+      writeEntries(writer, run.first, run.entries, undefined);
+      for (const hash of run.hashes) writer.raw(hash);
+      return writer.raw(run.signature).finish();
+    }
+    case "register":
+      return writer.raw(publication.register.publicKey).raw(publication.register.bytes).finish();
+    case "whisper":
+      return writer
+        .raw(publication.to === "all" ? everybody : bytesOfId(publication.to))
+        .raw(publication.publicKey)
+        .raw(publication.whisper)
+        .finish();
+  }
+}
+
+export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publication | Malformed {
+  return decode(bytes, (reader): Publication => {
+    const read = reader.u8();
+    if (read !== version) throw new Malformed(`publication version ${read}`, "version");
+    const kind = reader.u8();
+    switch (kind) {
+      case kinds.run: {
+        const replica = replicaId(reader.raw(idBytes.replica));
+        const publicKey = reader.raw(publicKeyBytes).slice();
+        const previous = reader.raw(hashBytes).slice();
+        const first = reader.varint();
+        const entries = entriesOfItems(readItems(reader, first), undefined);
+        if (entries instanceof Malformed) throw entries;
+        const hashes = entries.map(() => reader.raw(hashBytes).slice());
+        const signature = reader.raw(signatureBytes).slice();
+        return {
+          kind: "run",
+          run: { replica, publicKey, previous, first, entries, hashes, signature },
+        };
+      }
+      case kinds.register: {
+        const publicKey = reader.raw(publicKeyBytes).slice();
+        const bytes = reader.rest().slice();
+        const parts = parseRegister(bytes);
+        if (parts instanceof Malformed) throw parts;
+        if (parts.space !== space) throw new Malformed("a register of another space");
+        const { replica, name, number, bodyHash } = parts;
+        return {
+          kind: "register",
+          register: { replica, publicKey, name, number, bodyHash, bytes },
+        };
+      }
+      case kinds.whisper: {
+        const to = reader.raw(idBytes.replica);
+        const publicKey = reader.raw(publicKeyBytes).slice();
+        return {
+          kind: "whisper",
+          to: to.every((byte) => byte === 0) ? "all" : replicaId(to),
+          publicKey,
+          whisper: reader.rest().slice(),
+        };
+      }
+      default:
+        throw new Malformed(`publication of unknown kind ${kind}`);
+    }
+  });
+}

@@ -1,0 +1,225 @@
+/**
+ * One relay: its connections, its rooms, and who may enter them. Pure like the core it is made of:
+ * sockets, disk and time reach it through ports, so the simulator runs it as it is. It verifies
+ * and can open nothing.
+ */
+import { equalBytes } from "@skein/shared/bytes/bytes.ts";
+import type { Env } from "@skein/shared/env.ts";
+import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
+import { checkHello, type HelloVerdict } from "@skein/shared/protocol/access.ts";
+import { type Code, codes } from "@skein/shared/protocol/codes.ts";
+import type { Hello } from "@skein/shared/protocol/messages.ts";
+import {
+  Connection,
+  type ConnectionHost,
+  type Ending,
+  newCounter,
+  newLogNumbers,
+  type Wire,
+} from "@skein/shared/sync/connection.ts";
+import { Effects } from "@skein/shared/sync/effects.ts";
+import type { Bus } from "./bus/bus.ts";
+import { Room, type RoomOptions } from "./room.ts";
+import type { RelayStore } from "./store/store.ts";
+
+export interface RelayOptions {
+  readonly env: Env;
+  readonly suite: VerifyingSuite;
+  readonly store: RelayStore;
+  readonly bus: Bus;
+  readonly explain: (error: unknown) => {
+    readonly code: Code;
+    readonly retryAfterMs: number;
+    readonly detail: string;
+  };
+  /** Without it, whispers have no limit. */
+  readonly mayWhisper?: RoomOptions["mayWhisper"];
+  /** Counts what happened, by reason; never what was said. */
+  readonly onEnded: (connection: Connection, end: Ending) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+type AcceptedHello = Extract<HelloVerdict, { kind: "accepted" }>;
+
+export class Relay implements ConnectionHost {
+  readonly #options: RelayOptions;
+  readonly #effects: Effects;
+  readonly #nextRoom = newCounter();
+  readonly #nextLog = newCounter();
+  /** The origin under which each was opened: access proofs name it. */
+  readonly #connections = new Map<Connection, string>();
+  readonly #rooms = new Map<SpaceTag, Room>();
+  /** Rooms on their way from the store. */
+  readonly #opening = new Map<SpaceTag, Promise<Room>>();
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#effects = new Effects(options.onBug);
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get roomCount(): number {
+    return this.#rooms.size;
+  }
+
+  /**
+   * A transport has been opened by somebody: hand its frames to the result. `origin` is what they
+   * connected to, which the transport has found to be ours.
+   */
+  connect(wire: Wire, origin: string): Connection {
+    const connection = new Connection({
+      env: this.#options.env,
+      wire,
+      host: this,
+      party: "relay",
+      initiator: false,
+      durable: true,
+    });
+    this.#connections.set(connection, origin);
+    return connection;
+  }
+
+  /** Tells everybody to come back after a while, spread over `spreadMs`, and closes. */
+  drain(spreadMs: number): void {
+    for (const connection of [...this.#connections.keys()]) {
+      const afterMs = 500 + Math.floor(this.#options.env.random.fraction() * spreadMs);
+      connection.end(codes.restart, "the relay restarts", afterMs);
+    }
+  }
+
+  close(): void {
+    this.#effects.close();
+    for (const room of this.#rooms.values()) room.close();
+    this.#rooms.clear();
+  }
+
+  // ConnectionHost
+
+  onGreeted(): void {}
+  onWelcome(connection: Connection): void {
+    connection.end(codes.outOfTurn, "nobody asked");
+  }
+  onLeave(): void {}
+  onDone(connection: Connection): void {
+    connection.end(codes.outOfTurn, "nobody asked");
+  }
+
+  onHello(connection: Connection, hello: Hello): void {
+    const initiatorNonce = connection.theirs?.nonce;
+    const origin = this.#connections.get(connection);
+    if (initiatorNonce === undefined || origin === undefined) {
+      throw new Error("a hello is handled between greet and end only");
+    }
+    const { suite, store } = this.#options;
+    const verdict = store.certificate(hello.tag).then((known) =>
+      checkHello(suite, {
+        origin,
+        responderNonce: connection.nonce,
+        initiatorNonce,
+        hello,
+        known,
+      }),
+    );
+    this.#effects.start(
+      verdict,
+      (checked) => {
+        if (connection.ended) return;
+        if (checked.kind === "refused") connection.refuse(hello, checked.code, 0, checked.words);
+        else this.#admit(connection, hello, checked);
+      },
+      (error) => this.#refuseForStore(connection, hello, error),
+    );
+  }
+
+  onEnded(connection: Connection, end: Ending): void {
+    this.#connections.delete(connection);
+    this.#options.onEnded(connection, end);
+  }
+
+  #admit(connection: Connection, hello: Hello, checked: AcceptedHello): void {
+    const { certificate, news } = checked;
+    if (!news) return this.#enter(connection, hello, checked, certificate.n);
+    this.#effects.start(
+      this.#options.store.putCertificate(hello.tag, certificate),
+      (newest) => {
+        if (equalBytes(newest.hash, certificate.hash)) {
+          this.#enter(connection, hello, checked, newest.n);
+        } else {
+          // A rival was kept meanwhile.
+          connection.refuse(hello, codes.unproven, 0, "keys have changed");
+        }
+      },
+      (error) => this.#refuseForStore(connection, hello, error),
+    );
+  }
+
+  #enter(connection: Connection, hello: Hello, checked: AcceptedHello, certificate: number): void {
+    this.#effects.start(
+      this.#room(hello.tag),
+      (room) => {
+        if (connection.ended) return this.#forget(hello.tag, room);
+        // The last session may have left it meanwhile.
+        if (this.#rooms.get(hello.tag) !== room) {
+          return this.#enter(connection, hello, checked, certificate);
+        }
+        room.enter({
+          connection,
+          hello,
+          mode: hello.mode,
+          replicas: checked.replicas.map(({ id }) => id),
+          certificate,
+        });
+      },
+      (error) => this.#refuseForStore(connection, hello, error),
+    );
+  }
+
+  #room(tag: SpaceTag): Promise<Room> {
+    const open = this.#rooms.get(tag);
+    if (open !== undefined) return Promise.resolve(open);
+    const opening = this.#opening.get(tag) ?? this.#openRoom(tag);
+    this.#opening.set(tag, opening);
+    return opening;
+  }
+
+  async #openRoom(tag: SpaceTag): Promise<Room> {
+    const { env, suite, store, bus, explain } = this.#options;
+    try {
+      const [heads, registers] = await Promise.all([store.heads(tag), store.registers(tag)]);
+      const room = new Room({
+        tag,
+        number: this.#nextRoom(),
+        logNumbers: newLogNumbers(this.#nextLog),
+        env,
+        suite,
+        store,
+        bus,
+        effects: this.#effects,
+        heads,
+        registers,
+        explain,
+        mayWhisper: this.#options.mayWhisper ?? (() => true),
+        onEmpty: (empty) => this.#forget(tag, empty),
+      });
+      this.#rooms.set(tag, room);
+      return room;
+    } finally {
+      this.#opening.delete(tag);
+    }
+  }
+
+  #forget(tag: SpaceTag, room: Room): void {
+    if (!room.isEmpty || this.#rooms.get(tag) !== room) return;
+    this.#rooms.delete(tag);
+    room.close();
+  }
+
+  #refuseForStore(connection: Connection, hello: Hello, error: unknown): void {
+    const { code, retryAfterMs, detail } = this.#options.explain(error);
+    connection.refuse(hello, code, retryAfterMs, detail);
+  }
+}

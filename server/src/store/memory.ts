@@ -1,0 +1,264 @@
+/**
+ * The relay's store in memory: shared's memory store with certificates, counters and invites beside
+ * it. For tests and the simulator; nothing outlives the process.
+ */
+import { compareBytes, toHex } from "@skein/shared/bytes/bytes.ts";
+import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import { bodyBytes, lastSeq, type Run } from "@skein/shared/log/entry.ts";
+import { MemoryLogStore } from "@skein/shared/log/memory-store.ts";
+import { newerRegister } from "@skein/shared/log/register.ts";
+import type { Appended, LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
+import {
+  entryCost,
+  type FoundInvite,
+  type Invite,
+  inviteMemoryMs,
+  invitesPerSpaceMax,
+  mayGrow,
+  noBounds,
+  type PutInvite,
+  QuotaExceeded,
+  registerCost,
+  type RelayStore,
+  type SpaceBounds,
+  type StoredCertificate,
+  StoreUnavailable,
+  type Usage,
+} from "./store.ts";
+
+interface Space {
+  certificate: StoredCertificate | undefined;
+  bytes: number;
+  entries: number;
+  registerBytes: number;
+  readonly to: Map<ReplicaId, number>;
+  /** By replica and name. */
+  readonly registers: Map<string, Pick<StoredRegister, "number" | "bodyHash" | "bytes">>;
+}
+
+interface KeptInvite extends Invite {
+  readonly space: SpaceTag;
+  readonly used: number;
+  readonly revoked: boolean;
+}
+
+export class MemoryRelayStore implements RelayStore {
+  readonly #logs = new MemoryLogStore();
+  readonly #spaces = new Map<SpaceTag, Space>();
+  /** By code hash in hexadecimal. */
+  readonly #invites = new Map<string, KeptInvite>();
+  #closed = false;
+  /** The last write of logs and registers: the next begins after it. */
+  #writing: Promise<unknown> = Promise.resolve();
+  readonly #bounds: SpaceBounds;
+
+  constructor(bounds: SpaceBounds = noBounds) {
+    this.#bounds = bounds;
+  }
+
+  async heads(space: SpaceTag): Promise<readonly LogHead[]> {
+    this.#assertOpen();
+    return this.#logs.heads(space);
+  }
+
+  append(space: SpaceTag, runs: readonly VerifiedRun[]): Promise<readonly Appended[]> {
+    return this.#inOrder(async () => {
+      const counters = this.#space(space);
+      const outcomes: Appended[] = [];
+      for (const run of runs) {
+        const before = counters.to.get(run.replica) ?? 0;
+        const news = run.first > before + 1 ? 0 : Math.max(0, lastSeq(run) - before);
+        const fresh = { entries: run.entries.slice(run.entries.length - news) };
+        const bytes = entryCost(news, bodyBytes(fresh));
+        if (!mayGrow(this.#bounds, counters, bytes, 0)) throw new QuotaExceeded();
+        for (const outcome of await this.#logs.append(space, [run])) {
+          outcomes.push(outcome);
+          if (outcome.kind !== "held" || news === 0) continue;
+          counters.to.set(run.replica, outcome.head.to);
+          counters.entries += news;
+          counters.bytes += bytes;
+        }
+      }
+      return outcomes;
+    });
+  }
+
+  async read(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    bytesMax: number,
+  ): Promise<Run | undefined> {
+    this.#assertOpen();
+    return this.#logs.read(space, replica, first, bytesMax);
+  }
+
+  async hashes(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ): Promise<readonly Uint8Array[]> {
+    this.#assertOpen();
+    return this.#logs.hashes(space, replica, first, last);
+  }
+
+  async registers(space: SpaceTag): Promise<readonly StoredRegister[]> {
+    this.#assertOpen();
+    return this.#logs.registers(space);
+  }
+
+  putRegisters(space: SpaceTag, registers: readonly StoredRegister[]): Promise<readonly boolean[]> {
+    return this.#inOrder(async () => {
+      const counters = this.#space(space);
+      const outcomes: boolean[] = [];
+      for (const register of registers) {
+        const key = `${register.replica}/${register.name}`;
+        const held = counters.registers.get(key);
+        const isNewer = newerRegister(register, held);
+        outcomes.push(isNewer);
+        if (!isNewer) continue;
+        const before = held === undefined ? 0 : registerCost(held.bytes.length);
+        const growth = registerCost(register.bytes.length) - before;
+        if (!mayGrow(this.#bounds, counters, growth, growth)) throw new QuotaExceeded();
+        counters.registers.set(key, register);
+        counters.bytes += growth;
+        counters.registerBytes += growth;
+        await this.#logs.putRegisters(space, [register]);
+      }
+      return outcomes;
+    });
+  }
+
+  async certificate(space: SpaceTag): Promise<StoredCertificate | undefined> {
+    this.#assertOpen();
+    return this.#spaces.get(space)?.certificate;
+  }
+
+  async putCertificate(
+    space: SpaceTag,
+    certificate: StoredCertificate,
+  ): Promise<StoredCertificate> {
+    this.#assertOpen();
+    const kept = this.#space(space);
+    if (kept.certificate === undefined || supersedes(certificate, kept.certificate)) {
+      const { n, bytes, hash } = certificate;
+      kept.certificate = { n, bytes: bytes.slice(), hash: hash.slice() };
+    }
+    return kept.certificate;
+  }
+
+  async usage(space: SpaceTag): Promise<Usage> {
+    this.#assertOpen();
+    const { bytes = 0, entries = 0, registerBytes = 0 } = this.#spaces.get(space) ?? {};
+    return { bytes, entries, registerBytes };
+  }
+
+  async putInvite(space: SpaceTag, invite: Invite, nowMs: number): Promise<PutInvite> {
+    this.#assertOpen();
+    for (const [key, { space: owner, expiresMs }] of this.#invites) {
+      if (owner === space && expiresMs + inviteMemoryMs <= nowMs) this.#invites.delete(key);
+    }
+    const key = toHex(invite.codeHash);
+    const held = this.#invites.get(key);
+    if (held !== undefined && held.space !== space) return "taken";
+    if (held?.revoked === true) return "revoked";
+    if (held === undefined && this.#countInvites(space) >= invitesPerSpaceMax) return "full";
+    this.#invites.set(key, {
+      codeHash: invite.codeHash.slice(),
+      expiresMs: invite.expiresMs,
+      uses: invite.uses,
+      preview: invite.preview.slice(),
+      keys: invite.keys.slice(),
+      space,
+      used: held?.used ?? 0,
+      revoked: false,
+    });
+    return "kept";
+  }
+
+  async revokeInvite(space: SpaceTag, codeHash: Uint8Array): Promise<boolean> {
+    this.#assertOpen();
+    const key = toHex(codeHash);
+    const held = this.#invites.get(key);
+    if (held === undefined || held.space !== space) return false;
+    const nothing = new Uint8Array();
+    this.#invites.set(key, { ...held, preview: nothing, keys: nothing, revoked: true });
+    return true;
+  }
+
+  async peekInvite(codeHash: Uint8Array, nowMs: number): Promise<FoundInvite> {
+    this.#assertOpen();
+    const held = this.#invites.get(toHex(codeHash));
+    return openInvite(held, nowMs, (invite) => invite.preview);
+  }
+
+  async useInvite(codeHash: Uint8Array, nowMs: number): Promise<FoundInvite> {
+    this.#assertOpen();
+    const key = toHex(codeHash);
+    const held = this.#invites.get(key);
+    const found = openInvite(held, nowMs, (invite) => invite.keys);
+    if (held !== undefined && found.kind === "open") {
+      this.#invites.set(key, { ...held, used: held.used + 1 });
+    }
+    return found;
+  }
+
+  async ping(): Promise<void> {
+    this.#assertOpen();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing;
+    await this.#logs.close();
+  }
+
+  async #inOrder<T>(write: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const done = this.#writing.then(write);
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+
+  #countInvites(space: SpaceTag): number {
+    let count = 0;
+    for (const { space: owner } of this.#invites.values()) if (owner === space) count++;
+    return count;
+  }
+
+  #space(tag: SpaceTag): Space {
+    const found = this.#spaces.get(tag);
+    if (found !== undefined) return found;
+    const made: Space = {
+      certificate: undefined,
+      bytes: 0,
+      entries: 0,
+      registerBytes: 0,
+      to: new Map(),
+      registers: new Map(),
+    };
+    this.#spaces.set(tag, made);
+    return made;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new StoreUnavailable("closed", "the store is closed");
+  }
+}
+
+function supersedes(certificate: StoredCertificate, held: StoredCertificate): boolean {
+  if (certificate.n !== held.n) return certificate.n > held.n;
+  return compareBytes(certificate.hash, held.hash) < 0;
+}
+
+function openInvite(
+  held: KeptInvite | undefined,
+  nowMs: number,
+  part: (invite: KeptInvite) => Uint8Array,
+): FoundInvite {
+  if (held === undefined || held.revoked) return { kind: "unknown" };
+  const usedUp = held.uses > 0 && held.used >= held.uses;
+  if (held.expiresMs <= nowMs || usedUp) return { kind: "spent" };
+  return { kind: "open", sealed: part(held) };
+}

@@ -1,0 +1,515 @@
+/**
+ * The relay's verbs as SQL. Runs in the store's worker, inside a transaction that `sqlite-worker.ts`
+ * opens and commits; nothing is cached here, so a transaction that is rolled back leaves no trace.
+ * Ids and hashes are bytes: text exists only on the other side of the worker.
+ */
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+import { concatBytes, equalBytes } from "@skein/shared/bytes/bytes.ts";
+import { zeroHash } from "@skein/shared/log/chain.ts";
+import { hashBytes, runEntriesMax } from "@skein/shared/log/entry.ts";
+import { newerRegister } from "@skein/shared/log/register.ts";
+import { packEntries, type RunRow, unpackEntries } from "./packing.ts";
+import {
+  entryCost,
+  type FoundInvite,
+  type Invite,
+  inviteMemoryMs,
+  invitesPerSpaceMax,
+  mayGrow,
+  type PutInvite,
+  registerCost,
+  type SpaceBounds,
+  type StoredCertificate,
+  type Usage,
+} from "./store.ts";
+
+export interface HeadRow {
+  readonly replica: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly hash: Uint8Array;
+}
+
+export type AppendedRow =
+  | { readonly kind: "held"; readonly head: HeadRow; readonly news: boolean }
+  | { readonly kind: "gap"; readonly to: number }
+  | { readonly kind: "fork"; readonly head: HeadRow };
+
+/** A run in the pieces it was stored in. */
+export interface ReadRow {
+  readonly pieces: readonly { readonly first: number; readonly items: Uint8Array }[];
+  readonly signature: Uint8Array;
+}
+
+export interface RegisterRow {
+  readonly replica: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly name: Uint8Array;
+  readonly number: number;
+  readonly bodyHash: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+/** Nothing was written, because the space would have grown beyond its bounds. */
+export const overQuota = "over quota";
+type OverQuota = typeof overQuota;
+
+interface Log extends HeadRow {
+  readonly id: number;
+}
+
+export class Tables {
+  readonly #database: DatabaseSync;
+  readonly #bounds: SpaceBounds;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync, bounds: SpaceBounds) {
+    this.#database = database;
+    this.#bounds = bounds;
+  }
+
+  // Logs
+
+  heads(space: Uint8Array): HeadRow[] {
+    return this.#all(
+      `SELECT logs.* FROM logs JOIN spaces ON spaces.id = logs.space WHERE spaces.tag = ?`,
+      space,
+    ).map((row) => headOf(logOf(row)));
+  }
+
+  /** Stops at a run that would not fit; those before it stay. */
+  append(space: Uint8Array, runs: readonly RunRow[]): AppendedRow[] | OverQuota {
+    const outcomes: AppendedRow[] = [];
+    for (const run of runs) {
+      const outcome = this.#append(space, run);
+      if (outcome === overQuota) return overQuota;
+      outcomes.push(outcome);
+    }
+    return outcomes;
+  }
+
+  read(
+    space: Uint8Array,
+    replica: Uint8Array,
+    first: number,
+    bytesMax: number,
+  ): ReadRow | undefined {
+    const log = this.#log(space, replica);
+    if (log === undefined || first < log.from || first > log.to) return undefined;
+    const pieces: { first: number; items: Uint8Array }[] = [];
+    let signature: Uint8Array | undefined;
+    let bytes = 0;
+    let next = first;
+    while (next <= log.to) {
+      const row = this.#runFrom(log, next);
+      const stored = { first: integer(row, "first"), items: blob(row, "items") };
+      const piece =
+        stored.first === next
+          ? { items: stored.items, bodyBytes: integer(row, "body_bytes") }
+          : packEntries(next, unpackEntries(stored.first, stored.items).slice(next - stored.first));
+      const last = integer(row, "last");
+      bytes += piece.bodyBytes;
+      const tooMuch = bytes > bytesMax || last - first + 1 > runEntriesMax;
+      if (tooMuch && signature !== undefined) break;
+      pieces.push({ first: next, items: piece.items });
+      signature = blob(row, "signature");
+      next = last + 1;
+    }
+    if (signature === undefined) throw new Error(`the file is damaged: no run holds seq ${first}`);
+    return { pieces, signature };
+  }
+
+  /** End to end, from `first` on. */
+  hashes(space: Uint8Array, replica: Uint8Array, first: number, last: number): Uint8Array {
+    const log = this.#log(space, replica);
+    if (log === undefined || first < log.from || last < first) return new Uint8Array();
+    const rows = this.#all(
+      // No run is empty: more rows than seqs would only be walked over, to the end of the log.
+      `SELECT first, hashes FROM runs WHERE log = ? AND last >= ? AND first <= ? ORDER BY last
+       LIMIT ?`,
+      log.id,
+      first,
+      last,
+      last - first + 1,
+    );
+    const parts = rows.map((row) => {
+      const seq = integer(row, "first");
+      const start = Math.max(0, first - seq) * hashBytes;
+      return blob(row, "hashes").subarray(start, (last - seq + 1) * hashBytes);
+    });
+    return concatBytes(...parts);
+  }
+
+  // Registers
+
+  registers(space: Uint8Array): RegisterRow[] {
+    return this.#all(
+      `SELECT registers.* FROM registers JOIN spaces ON spaces.id = registers.space
+       WHERE spaces.tag = ?`,
+      space,
+    ).map((row) => ({
+      replica: blob(row, "replica"),
+      publicKey: blob(row, "public_key"),
+      name: blob(row, "name"),
+      number: integer(row, "number"),
+      bodyHash: blob(row, "body_hash"),
+      bytes: blob(row, "bytes"),
+    }));
+  }
+
+  /** Stops at a register that would not fit; those before it stay. */
+  putRegisters(space: Uint8Array, registers: readonly RegisterRow[]): boolean[] | OverQuota {
+    const outcomes: boolean[] = [];
+    for (const register of registers) {
+      const outcome = this.#putRegister(space, register);
+      if (outcome === overQuota) return overQuota;
+      outcomes.push(outcome);
+    }
+    return outcomes;
+  }
+
+  // Certificates and counters
+
+  certificate(space: Uint8Array): StoredCertificate | undefined {
+    const row = this.#get(
+      `SELECT certificate_n, certificate, certificate_hash FROM spaces
+       WHERE tag = ? AND certificate IS NOT NULL`,
+      space,
+    );
+    if (row === undefined) return undefined;
+    return {
+      n: integer(row, "certificate_n"),
+      bytes: blob(row, "certificate"),
+      hash: blob(row, "certificate_hash"),
+    };
+  }
+
+  putCertificate(space: Uint8Array, certificate: StoredCertificate): StoredCertificate {
+    const { n, bytes, hash } = certificate;
+    // SQLite compares blobs as memcmp does: byte by byte, which is what "smaller hash" means.
+    this.#run(
+      `INSERT INTO spaces (tag, certificate_n, certificate, certificate_hash) VALUES (?, ?, ?, ?)
+       ON CONFLICT (tag) DO UPDATE SET certificate_n = excluded.certificate_n,
+         certificate = excluded.certificate, certificate_hash = excluded.certificate_hash
+       WHERE spaces.certificate_n IS NULL OR spaces.certificate_n < excluded.certificate_n
+         OR (spaces.certificate_n = excluded.certificate_n
+           AND excluded.certificate_hash < spaces.certificate_hash)`,
+      space,
+      n,
+      bytes,
+      hash,
+    );
+    const held = this.certificate(space);
+    if (held === undefined) throw new Error("a certificate that was put is not there");
+    return held;
+  }
+
+  usage(space: Uint8Array): Usage {
+    const row = this.#get(`SELECT * FROM spaces WHERE tag = ?`, space);
+    if (row === undefined) return { bytes: 0, entries: 0, registerBytes: 0 };
+    return {
+      bytes: integer(row, "bytes"),
+      entries: integer(row, "entries"),
+      registerBytes: integer(row, "register_bytes"),
+    };
+  }
+
+  // Invites
+
+  putInvite(space: Uint8Array, invite: Invite, nowMs: number): PutInvite {
+    const { codeHash, expiresMs, uses, preview, keys } = invite;
+    const id = this.#makeSpace(space);
+    const forgetMs = nowMs - inviteMemoryMs;
+    this.#run(`DELETE FROM invites WHERE space = ? AND expires_ms <= ?`, id, forgetMs);
+    const held = this.#get(`SELECT space, revoked FROM invites WHERE code_hash = ?`, codeHash);
+    if (held !== undefined && integer(held, "space") !== id) return "taken";
+    if (held !== undefined && integer(held, "revoked") === 1) return "revoked";
+    if (held === undefined) {
+      const counted = this.#get(`SELECT count(*) AS count FROM invites WHERE space = ?`, id);
+      if (counted === undefined || integer(counted, "count") >= invitesPerSpaceMax) return "full";
+    }
+    this.#run(
+      `INSERT INTO invites (code_hash, space, expires_ms, uses, preview, keys)
+       VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (code_hash) DO UPDATE SET expires_ms = excluded.expires_ms,
+         uses = excluded.uses, preview = excluded.preview, keys = excluded.keys`,
+      codeHash,
+      id,
+      expiresMs,
+      uses,
+      preview,
+      keys,
+    );
+    return "kept";
+  }
+
+  revokeInvite(space: Uint8Array, codeHash: Uint8Array): boolean {
+    const nothing = new Uint8Array();
+    const changes = this.#run(
+      `UPDATE invites SET revoked = 1, preview = ?, keys = ?
+       WHERE code_hash = ? AND space = (SELECT id FROM spaces WHERE tag = ?)`,
+      nothing,
+      nothing,
+      codeHash,
+      space,
+    );
+    return changes > 0;
+  }
+
+  peekInvite(codeHash: Uint8Array, nowMs: number): FoundInvite {
+    return this.#findInvite(codeHash, nowMs, "preview");
+  }
+
+  useInvite(codeHash: Uint8Array, nowMs: number): FoundInvite {
+    const found = this.#findInvite(codeHash, nowMs, "keys");
+    if (found.kind === "open") {
+      this.#run(`UPDATE invites SET used = used + 1 WHERE code_hash = ?`, codeHash);
+    }
+    return found;
+  }
+
+  /** Reads, and with `write` also writes a page, to see whether the disk takes it again. */
+  ping(write: boolean): void {
+    const row = this.#get(`PRAGMA user_version`);
+    if (row === undefined) throw new Error("the database does not answer");
+    if (write) this.#database.exec(`PRAGMA user_version = ${integer(row, "user_version")}`);
+  }
+
+  #append(space: Uint8Array, run: RunRow): AppendedRow | OverQuota {
+    const log = this.#log(space, run.replica);
+    const to = log?.to ?? 0;
+    if (run.first > to + 1) return { kind: "gap", to };
+    if (log !== undefined && !this.#continues(log, run)) {
+      return { kind: "fork", head: headOf(log) };
+    }
+    if (log === undefined && !equalBytes(run.previous, zeroHash)) {
+      throw new Error(`a run from seq ${run.first} with a hash before it, where nothing can be`);
+    }
+    if (log !== undefined && run.last <= to)
+      return { kind: "held", head: headOf(log), news: false };
+
+    const fresh = to + 1 === run.first ? run : afterSeq(run, to);
+    const entries = fresh.last - fresh.first + 1;
+    const cost = entryCost(entries, fresh.bodyBytes);
+    if (!mayGrow(this.#bounds, this.usage(space), cost, 0)) return overQuota;
+    const spaceId = this.#makeSpace(space);
+    const hash = run.hashes.subarray(-hashBytes);
+    const logId =
+      log === undefined
+        ? this.#insert(
+            `INSERT INTO logs (space, replica, public_key, first, last, hash)
+             VALUES (?, ?, ?, 1, ?, ?)`,
+            spaceId,
+            run.replica,
+            run.publicKey,
+            run.last,
+            hash,
+          )
+        : log.id;
+    if (log !== undefined) {
+      this.#run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, run.last, hash, logId);
+    }
+    this.#insert(
+      `INSERT INTO runs (log, first, last, body_bytes, items, hashes, signature)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      logId,
+      fresh.first,
+      fresh.last,
+      fresh.bodyBytes,
+      fresh.items,
+      fresh.hashes,
+      fresh.signature,
+    );
+    this.#countEntries(spaceId, cost, entries);
+    const { replica, publicKey } = log ?? run;
+    const head = { replica, publicKey, from: log?.from ?? 1, to: run.last, hash };
+    return { kind: "held", head, news: true };
+  }
+
+  /**
+   * Whether the run agrees with what is held. Each hash covers the one before it, so comparing the
+   * last one in common compares all.
+   */
+  #continues(log: Log, run: RunRow): boolean {
+    if (run.first === log.to + 1) return equalBytes(run.previous, log.hash);
+    const common = Math.min(log.to, run.last);
+    // What was truncated can no longer be compared, and is not written again.
+    if (common < log.from) return true;
+    const row = this.#runFrom(log, common);
+    return equalBytes(
+      hashAt(run.hashes, common - run.first),
+      hashAt(blob(row, "hashes"), common - integer(row, "first")),
+    );
+  }
+
+  /** The stored run that holds `seq`. */
+  #runFrom(log: Log, seq: number): Row {
+    const row = this.#get(
+      `SELECT * FROM runs WHERE log = ? AND last >= ? ORDER BY last LIMIT 1`,
+      log.id,
+      seq,
+    );
+    if (row === undefined || integer(row, "first") > seq) {
+      throw new Error(`the file is damaged: no run holds seq ${seq}`);
+    }
+    return row;
+  }
+
+  #putRegister(space: Uint8Array, register: RegisterRow): boolean | OverQuota {
+    const { replica, name, publicKey, number, bodyHash, bytes } = register;
+    const held = this.#get(
+      `SELECT registers.id, number, body_hash, length(registers.bytes) AS size
+       FROM registers JOIN spaces ON spaces.id = registers.space
+       WHERE spaces.tag = ? AND replica = ? AND name = ?`,
+      space,
+      replica,
+      name,
+    );
+    const before = held && {
+      id: integer(held, "id"),
+      number: integer(held, "number"),
+      bodyHash: blob(held, "body_hash"),
+      cost: registerCost(integer(held, "size")),
+    };
+    if (!newerRegister(register, before)) return false;
+    const growth = registerCost(bytes.length) - (before?.cost ?? 0);
+    if (!mayGrow(this.#bounds, this.usage(space), growth, growth)) return overQuota;
+    const spaceId = this.#makeSpace(space);
+    this.#countRegister(spaceId, growth);
+    if (before === undefined) {
+      this.#insert(
+        `INSERT INTO registers (space, replica, name, public_key, number, body_hash, bytes)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        spaceId,
+        replica,
+        name,
+        publicKey,
+        number,
+        bodyHash,
+        bytes,
+      );
+      return true;
+    }
+    this.#run(
+      `UPDATE registers SET public_key = ?, number = ?, body_hash = ?, bytes = ? WHERE id = ?`,
+      publicKey,
+      number,
+      bodyHash,
+      bytes,
+      before.id,
+    );
+    return true;
+  }
+
+  #findInvite(codeHash: Uint8Array, nowMs: number, part: "preview" | "keys"): FoundInvite {
+    const row = this.#get(`SELECT * FROM invites WHERE code_hash = ?`, codeHash);
+    if (row === undefined || integer(row, "revoked") === 1) return { kind: "unknown" };
+    const uses = integer(row, "uses");
+    const usedUp = uses > 0 && integer(row, "used") >= uses;
+    if (integer(row, "expires_ms") <= nowMs || usedUp) return { kind: "spent" };
+    return { kind: "open", sealed: blob(row, part) };
+  }
+
+  #log(space: Uint8Array, replica: Uint8Array): Log | undefined {
+    const row = this.#get(
+      `SELECT logs.* FROM logs JOIN spaces ON spaces.id = logs.space
+       WHERE spaces.tag = ? AND logs.replica = ?`,
+      space,
+      replica,
+    );
+    return row === undefined ? undefined : logOf(row);
+  }
+
+  #makeSpace(tag: Uint8Array): number {
+    const row = this.#get(`SELECT id FROM spaces WHERE tag = ?`, tag);
+    return row === undefined
+      ? this.#insert(`INSERT INTO spaces (tag) VALUES (?)`, tag)
+      : integer(row, "id");
+  }
+
+  #countEntries(spaceId: number, bytes: number, entries: number): void {
+    this.#run(
+      `UPDATE spaces SET bytes = bytes + ?, entries = entries + ? WHERE id = ?`,
+      bytes,
+      entries,
+      spaceId,
+    );
+  }
+
+  #countRegister(spaceId: number, bytes: number): void {
+    this.#run(
+      `UPDATE spaces SET bytes = bytes + ?, register_bytes = register_bytes + ? WHERE id = ?`,
+      bytes,
+      bytes,
+      spaceId,
+    );
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  /** How many rows changed. */
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  /** The id of the new row. */
+  #insert(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid);
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const prepared = this.#database.prepare(sql);
+    this.#statements.set(sql, prepared);
+    return prepared;
+  }
+}
+
+type Row = Record<string, SQLOutputValue>;
+
+/** What a run adds to a log that ends at `seq`. */
+function afterSeq(run: RunRow, seq: number): RunRow {
+  const skip = seq + 1 - run.first;
+  const packed = packEntries(seq + 1, unpackEntries(run.first, run.items).slice(skip));
+  return { ...run, ...packed, first: seq + 1, hashes: run.hashes.slice(skip * hashBytes) };
+}
+
+const hashAt = (hashes: Uint8Array, index: number): Uint8Array =>
+  hashes.subarray(index * hashBytes, (index + 1) * hashBytes);
+
+const logOf = (row: Row): Log => ({
+  id: integer(row, "id"),
+  replica: blob(row, "replica"),
+  publicKey: blob(row, "public_key"),
+  from: integer(row, "first"),
+  to: integer(row, "last"),
+  hash: blob(row, "hash"),
+});
+
+const headOf = ({ replica, publicKey, from, to, hash }: Log): HeadRow => ({
+  replica,
+  publicKey,
+  from,
+  to,
+  hash,
+});
+
+function integer(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== "number") throw new Error(`${column} is ${typeof value}, not a number`);
+  return value;
+}
+
+function blob(row: Row, column: string): Uint8Array<ArrayBuffer> {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw new Error(`${column} is ${typeof value}, not bytes`);
+  return value;
+}

@@ -1,0 +1,340 @@
+/**
+ * What `store.ts` promises, as tests that every relay store passes; the log store's contract first.
+ */
+import { afterEach, describe, expect, test } from "vitest";
+import { registerName, replicaId, spaceTag } from "@skein/shared/id/id.ts";
+import { logStoreContract, register, TestLog } from "@skein/shared/log/store.contract.ts";
+import {
+  entryCost,
+  type Invite,
+  inviteMemoryMs,
+  invitesPerSpaceMax,
+  noBounds,
+  registerCost,
+  type RelayStore,
+  type SpaceBounds,
+  type StoredCertificate,
+} from "./store.ts";
+
+export interface RelayStoreUnderTest {
+  readonly store: RelayStore;
+  readonly reopen: ((after: "close" | "crash") => Promise<RelayStore>) | undefined;
+  readonly dispose: () => Promise<void>;
+}
+
+export function relayStoreContract(
+  name: string,
+  options: { readonly durable: boolean; readonly orders?: number },
+  open: (bounds: SpaceBounds) => Promise<RelayStoreUnderTest>,
+): void {
+  logStoreContract(name, options, () => open(noBounds));
+
+  describe(`${name} as a relay's store`, () => {
+    const opened: RelayStoreUnderTest[] = [];
+    const fresh = async (bounds: Partial<SpaceBounds> = {}) => {
+      const subject = await open({ ...noBounds, ...bounds });
+      opened.push(subject);
+      return subject;
+    };
+    const freshStore = async (bounds?: Partial<SpaceBounds>) => (await fresh(bounds)).store;
+    afterEach(async () => {
+      for (const subject of opened.splice(0)) await subject.dispose();
+    });
+
+    test("answers a ping", async () => {
+      const store = await freshStore();
+      await expect(store.ping()).resolves.toBeUndefined();
+    });
+
+    describe("certificates", () => {
+      test("are unknown until one is put", async () => {
+        const store = await freshStore();
+        expect(await store.certificate(spaceA)).toBeUndefined();
+        await store.append(spaceA, [new TestLog(ana).run(1)]);
+        expect(await store.certificate(spaceA)).toBeUndefined();
+      });
+
+      test("only ever rise", async () => {
+        const store = await freshStore();
+        const [zero, one, two] = [certificate(0), certificate(1), certificate(2)];
+        expect(plain(await store.putCertificate(spaceA, zero))).toEqual(plain(zero));
+        expect(plain(await store.putCertificate(spaceA, two))).toEqual(plain(two));
+        expect(plain(await store.putCertificate(spaceA, one))).toEqual(plain(two));
+        expect(plain(await store.certificate(spaceA))).toEqual(plain(two));
+      });
+
+      test("of equal n keep the smaller hash, whichever came first", async () => {
+        const store = await freshStore();
+        const [smaller, greater] = [certificate(1, 0x0f), certificate(1, 0xf0)];
+        await store.putCertificate(spaceA, greater);
+        expect(plain(await store.putCertificate(spaceA, smaller))).toEqual(plain(smaller));
+        expect(plain(await store.putCertificate(spaceA, greater))).toEqual(plain(smaller));
+      });
+
+      test("are one for each space", async () => {
+        const store = await freshStore();
+        await store.putCertificate(spaceA, certificate(3));
+        expect(await store.certificate(spaceB)).toBeUndefined();
+      });
+    });
+
+    describe("usage", () => {
+      test("is nothing for an unknown space", async () => {
+        const store = await freshStore();
+        expect(await store.usage(spaceA)).toEqual(nothing);
+      });
+
+      test("counts every entry once, however often and in whatever runs it comes", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3, { bodyBytes: 100 })]);
+        const three = { bytes: entryCost(3, 300), entries: 3, registerBytes: 0 };
+        expect(await store.usage(spaceA)).toEqual(three);
+        await store.append(spaceA, [log.slice(1, 3), log.slice(2, 2)]);
+        expect(await store.usage(spaceA)).toEqual(three);
+        log.run(2, { bodyBytes: 50 });
+        await store.append(spaceA, [log.slice(2, 5)]);
+        expect(await store.usage(spaceA)).toEqual({
+          bytes: entryCost(5, 400),
+          entries: 5,
+          registerBytes: 0,
+        });
+      });
+
+      test("does not count what was refused", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(1);
+        await store.append(spaceA, [log.run(1)]);
+        expect(await store.usage(spaceA)).toEqual(nothing);
+      });
+
+      test("counts a register as large as it is now", async () => {
+        const store = await freshStore();
+        const first = register(ana, clock, 1);
+        const longer = { ...register(ana, clock, 2), bytes: new Uint8Array(1_000) };
+        const shorter = { ...register(ana, clock, 3), bytes: new Uint8Array(10) };
+        for (const [each, bytes] of [
+          [first, first.bytes.length],
+          [longer, 1_000],
+          [register(ana, clock, 1), 1_000],
+          [shorter, 10],
+        ] as const) {
+          await store.putRegisters(spaceA, [each]);
+          expect(await store.usage(spaceA)).toEqual({
+            bytes: registerCost(bytes),
+            entries: 0,
+            registerBytes: registerCost(bytes),
+          });
+        }
+        expect(await store.usage(spaceB)).toEqual(nothing);
+      });
+    });
+
+    describe("bounds", () => {
+      test("are reached by entries to the last byte, and what is beyond is not written", async () => {
+        const store = await freshStore({ bytesMax: entryCost(3, 300) });
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3, { bodyBytes: 100 })]);
+        const beyond = log.run(1, { bodyBytes: 0 });
+        await expect(store.append(spaceA, [beyond])).rejects.toMatchObject(quotaExceeded);
+        expect(await store.usage(spaceA)).toMatchObject({ bytes: entryCost(3, 300), entries: 3 });
+        expect(await store.read(spaceA, ana, 4, 1_000)).toBeUndefined();
+      });
+
+      test("are not reached by what is held already", async () => {
+        const store = await freshStore({ bytesMax: entryCost(3, 300) });
+        const log = new TestLog(ana);
+        const run = log.run(3, { bodyBytes: 100 });
+        await store.append(spaceA, [run]);
+        expect(await store.append(spaceA, [run, log.slice(2, 3)])).toMatchObject([
+          { kind: "held", news: false },
+          { kind: "held", news: false },
+        ]);
+      });
+
+      test("are each space's own", async () => {
+        const store = await freshStore({ bytesMax: entryCost(1, 100) });
+        for (const space of [spaceA, spaceB]) {
+          const run = new TestLog(ana).run(1, { bodyBytes: 100 });
+          expect(await store.append(space, [run])).toMatchObject([{ kind: "held" }]);
+        }
+      });
+
+      test("hold registers to their own share, and let them be replaced within it", async () => {
+        const size = register(ana, clock, 1).bytes.length;
+        const store = await freshStore({ registerBytesMax: 2 * registerCost(size) });
+        const ben = replicaId(filled(16, 2));
+        await store.putRegisters(spaceA, [register(ana, clock, 1), register(ben, clock, 1)]);
+        const third = register(replicaId(filled(16, 3)), clock, 1);
+        await expect(store.putRegisters(spaceA, [third])).rejects.toMatchObject(quotaExceeded);
+        expect(await store.putRegisters(spaceA, [register(ana, clock, 2)])).toEqual([true]);
+        const longer = { ...register(ana, clock, 3), bytes: new Uint8Array(size + 1) };
+        await expect(store.putRegisters(spaceA, [longer])).rejects.toMatchObject(quotaExceeded);
+        const shorter = { ...register(ana, clock, 3), bytes: new Uint8Array(size - 1) };
+        expect(await store.putRegisters(spaceA, [shorter])).toEqual([true]);
+        expect(await store.registers(spaceA)).toHaveLength(2);
+      });
+    });
+
+    describe("invites", () => {
+      test("give the preview without counting, and the keys counting", async () => {
+        const store = await freshStore();
+        const once = invite(1, { uses: 1 });
+        expect(await store.putInvite(spaceA, once, now)).toBe("kept");
+        for (let count = 0; count < 3; count++) {
+          expect(await store.peekInvite(once.codeHash, now)).toEqual(open_(once.preview));
+        }
+        expect(await store.useInvite(once.codeHash, now)).toEqual(open_(once.keys));
+        expect(await store.useInvite(once.codeHash, now)).toEqual({ kind: "spent" });
+        expect(await store.peekInvite(once.codeHash, now)).toEqual({ kind: "spent" });
+      });
+
+      test("are used as often as allowed and not once more, even all at once", async () => {
+        const store = await freshStore();
+        const thrice = invite(1, { uses: 3 });
+        await store.putInvite(spaceA, thrice, now);
+        const uses = Array.from({ length: 10 }, () => store.useInvite(thrice.codeHash, now));
+        const kinds = (await Promise.all(uses)).map(({ kind }) => kind);
+        expect(kinds.filter((kind) => kind === "open")).toHaveLength(3);
+        expect(kinds.filter((kind) => kind === "spent")).toHaveLength(7);
+      });
+
+      test("without a number of uses are used without end", async () => {
+        const store = await freshStore();
+        const endless = invite(1, { uses: 0 });
+        await store.putInvite(spaceA, endless, now);
+        for (let count = 0; count < 20; count++) {
+          expect(await store.useInvite(endless.codeHash, now)).toEqual(open_(endless.keys));
+        }
+      });
+
+      test("are spent from the moment they expire", async () => {
+        const store = await freshStore();
+        const short = invite(1, { expiresMs: now + 1_000 });
+        await store.putInvite(spaceA, short, now);
+        expect((await store.useInvite(short.codeHash, now + 999)).kind).toBe("open");
+        expect(await store.useInvite(short.codeHash, now + 1_000)).toEqual({ kind: "spent" });
+        expect(await store.peekInvite(short.codeHash, now + 1_000)).toEqual({ kind: "spent" });
+      });
+
+      test("that are unknown or revoked look the same", async () => {
+        const store = await freshStore();
+        const revoked = invite(1);
+        await store.putInvite(spaceA, revoked, now);
+        expect(await store.revokeInvite(spaceA, revoked.codeHash)).toBe(true);
+        for (const { codeHash } of [revoked, invite(2)]) {
+          expect(await store.peekInvite(codeHash, now)).toEqual({ kind: "unknown" });
+          expect(await store.useInvite(codeHash, now)).toEqual({ kind: "unknown" });
+        }
+      });
+
+      test("stay revoked when they are put or revoked again", async () => {
+        const store = await freshStore();
+        const revoked = invite(1);
+        await store.putInvite(spaceA, revoked, now);
+        await store.revokeInvite(spaceA, revoked.codeHash);
+        expect(await store.putInvite(spaceA, revoked, now)).toBe("revoked");
+        expect(await store.revokeInvite(spaceA, revoked.codeHash)).toBe(true);
+        expect(await store.useInvite(revoked.codeHash, now)).toEqual({ kind: "unknown" });
+      });
+
+      test("put again keep what was used of them", async () => {
+        const store = await freshStore();
+        const twice = invite(1, { uses: 2 });
+        await store.putInvite(spaceA, twice, now);
+        await store.useInvite(twice.codeHash, now);
+        expect(await store.putInvite(spaceA, twice, now)).toBe("kept");
+        expect((await store.useInvite(twice.codeHash, now)).kind).toBe("open");
+        expect(await store.useInvite(twice.codeHash, now)).toEqual({ kind: "spent" });
+      });
+
+      test("belong to the space that put them first", async () => {
+        const store = await freshStore();
+        const theirs = invite(1);
+        await store.putInvite(spaceA, theirs, now);
+        const other = { ...invite(1), preview: filled(9, 9) };
+        expect(await store.putInvite(spaceB, other, now)).toBe("taken");
+        expect(await store.revokeInvite(spaceB, theirs.codeHash)).toBe(false);
+        expect(await store.peekInvite(theirs.codeHash, now)).toEqual(open_(theirs.preview));
+      });
+
+      test("cannot be revoked where there is none", async () => {
+        const store = await freshStore();
+        expect(await store.revokeInvite(spaceA, invite(1).codeHash)).toBe(false);
+      });
+
+      test("of a space are bounded, and make room a while after they expire", async () => {
+        const store = await freshStore();
+        for (let index = 0; index < invitesPerSpaceMax; index++) {
+          const each = invite(index, { expiresMs: now + 1_000 });
+          expect(await store.putInvite(spaceA, each, now)).toBe("kept");
+        }
+        const more = invite(invitesPerSpaceMax, { expiresMs: now + 2 * inviteMemoryMs });
+        expect(await store.putInvite(spaceA, more, now)).toBe("full");
+        expect(await store.putInvite(spaceA, invite(0), now)).toBe("kept");
+        expect(await store.putInvite(spaceB, more, now)).toBe("kept");
+        const later = now + 1_000 + inviteMemoryMs;
+        const last = invite(invitesPerSpaceMax + 1, { expiresMs: later + 1_000 });
+        expect(await store.peekInvite(invite(1).codeHash, later)).toEqual({ kind: "spent" });
+        expect(await store.putInvite(spaceA, last, later - 1)).toBe("full");
+        expect(await store.putInvite(spaceA, last, later)).toBe("kept");
+        expect(await store.peekInvite(invite(1).codeHash, later)).toEqual({ kind: "unknown" });
+      });
+    });
+
+    for (const after of options.durable ? (["close", "crash"] as const) : []) {
+      test(`certificates, counters and invites are still there after a ${after}`, async () => {
+        const { store, reopen } = await fresh();
+        if (reopen === undefined) throw new Error(`${name} is durable but cannot be opened again`);
+        const [kept, used, revoked] = [invite(1), invite(2, { uses: 1 }), invite(3)];
+        await store.append(spaceA, [new TestLog(ana).run(2, { bodyBytes: 30 })]);
+        await store.putCertificate(spaceA, certificate(4));
+        for (const each of [kept, used, revoked]) await store.putInvite(spaceA, each, now);
+        await store.useInvite(used.codeHash, now);
+        await store.revokeInvite(spaceA, revoked.codeHash);
+        if (after === "close") await store.close();
+        const again = await reopen(after);
+        expect(plain(await again.certificate(spaceA))).toEqual(plain(certificate(4)));
+        expect(await again.usage(spaceA)).toMatchObject({ bytes: entryCost(2, 60), entries: 2 });
+        expect(await again.peekInvite(kept.codeHash, now)).toEqual(open_(kept.preview));
+        expect(await again.useInvite(used.codeHash, now)).toEqual({ kind: "spent" });
+        expect(await again.useInvite(revoked.codeHash, now)).toEqual({ kind: "unknown" });
+      });
+    }
+  });
+}
+
+const quotaExceeded = { name: "QuotaExceeded" };
+const nothing = { bytes: 0, entries: 0, registerBytes: 0 };
+const now = 1_800_000_000_000;
+const spaceA = spaceTag(filled(16, 0xa0));
+const spaceB = spaceTag(filled(16, 0xb0));
+const ana = replicaId(filled(16, 1));
+const clock = registerName(filled(16, 0x51));
+
+function certificate(n: number, hashByte = 0x77): StoredCertificate {
+  return { n, bytes: filled(214, n), hash: filled(32, hashByte) };
+}
+
+function invite(index: number, changes: Partial<Invite> = {}): Invite {
+  const codeHash = filled(16, 0xc0);
+  new DataView(codeHash.buffer).setUint32(0, index);
+  return {
+    codeHash,
+    expiresMs: now + 86_400_000,
+    uses: 5,
+    preview: filled(40, index & 0xff),
+    keys: filled(300, (index + 1) & 0xff),
+    ...changes,
+  };
+}
+
+const open_ = (sealed: Uint8Array) => ({ kind: "open", sealed });
+
+const plain = (found: StoredCertificate | undefined) =>
+  found && { n: found.n, bytes: Uint8Array.from(found.bytes), hash: Uint8Array.from(found.hash) };
+
+function filled(length: number, byte: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(length).fill(byte);
+}

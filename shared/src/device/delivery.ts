@@ -1,0 +1,146 @@
+/**
+ * Causal delivery: the entries of all logs of a space come out in an order in which nothing comes
+ * before what it depends on, each exactly once (Birman, Schiper and Stephenson, "Lightweight
+ * causal and atomic group multicast", 1991; dependencies by frontier as in Hypercore's Autobase).
+ * The applied vector is the memory: an entry at or below it has come out before.
+ *
+ * Invariants:
+ *  1. An entry comes out when its log's previous entry and all its dependencies have.
+ *  2. The frontier is the set of maximal elements of what has come out.
+ *  3. Nothing is skipped: an entry that can do nothing (void, hollow) comes out without operations.
+ */
+import { prefixOf, type ReplicaId, type ReplicaPrefix } from "../id/id.ts";
+import type { Plain } from "../log/plain.ts";
+import type { AppliedState, Dependency, WriterNonces } from "./store.ts";
+
+/** An opened entry that waits for its causal past. */
+export interface OpenedEntry {
+  readonly replica: ReplicaId;
+  readonly seq: number;
+  readonly hash: Uint8Array;
+  /** Undefined for void and hollow entries: what they said is not known. */
+  readonly plain: Plain | undefined;
+  readonly nonces: WriterNonces;
+  readonly openedAt: number;
+}
+
+/** An entry that came out, with its dependencies by full id. */
+export interface DeliveredEntry {
+  readonly entry: OpenedEntry;
+  readonly deps: readonly Dependency[];
+  readonly lamport: number;
+}
+
+export class Delivery {
+  #version: number;
+  readonly #vector: Map<ReplicaId, number>;
+  readonly #frontier: Map<ReplicaId, number>;
+  #lamport: number;
+  readonly #queues = new Map<ReplicaId, OpenedEntry[]>();
+  /** Known replicas by the prefix that dependencies use. */
+  readonly #byPrefix = new Map<ReplicaPrefix, ReplicaId[]>();
+  /** Whose entries may come out: others wait, their log is kept. */
+  readonly #isAdmitted: (replica: ReplicaId) => boolean;
+
+  constructor(applied: AppliedState, isAdmitted: (replica: ReplicaId) => boolean) {
+    this.#version = applied.version;
+    this.#vector = new Map(applied.vector);
+    this.#frontier = new Map(applied.frontier.map(({ replica, seq }) => [replica, seq]));
+    this.#lamport = applied.lamport;
+    this.#isAdmitted = isAdmitted;
+    for (const replica of this.#vector.keys()) this.know(replica);
+  }
+
+  /** What has come out so far, as it is to be stored. */
+  get state(): AppliedState {
+    return {
+      version: this.#version,
+      vector: new Map(this.#vector),
+      frontier: [...this.#frontier].map(([replica, seq]) => ({ replica, seq })),
+      lamport: this.#lamport,
+    };
+  }
+
+  appliedTo(replica: ReplicaId): number {
+    return this.#vector.get(replica) ?? 0;
+  }
+
+  /** The seq after everything of this log that came out or waits here. */
+  nextSeq(replica: ReplicaId): number {
+    return this.appliedTo(replica) + (this.#queues.get(replica)?.length ?? 0) + 1;
+  }
+
+  waiting(replica: ReplicaId): number {
+    return this.#queues.get(replica)?.length ?? 0;
+  }
+
+  /** A replica exists: dependencies may name it. */
+  know(replica: ReplicaId): void {
+    const prefix = prefixOf(replica);
+    const known = this.#byPrefix.get(prefix);
+    if (known === undefined) this.#byPrefix.set(prefix, [replica]);
+    else if (!known.includes(replica)) known.push(replica);
+  }
+
+  /** The next entry of its log: `nextSeq` of it. */
+  add(entry: OpenedEntry): void {
+    if (entry.seq !== this.nextSeq(entry.replica)) {
+      throw new Error(`entry ${entry.seq} where ${this.nextSeq(entry.replica)} comes next`);
+    }
+    this.know(entry.replica);
+    const queue = this.#queues.get(entry.replica);
+    if (queue === undefined) this.#queues.set(entry.replica, [entry]);
+    else queue.push(entry);
+  }
+
+  /** Everything that can come out now, at most `countMax`, in causal order. */
+  take(countMax: number): DeliveredEntry[] {
+    const delivered: DeliveredEntry[] = [];
+    let progress = true;
+    while (progress && delivered.length < countMax) {
+      progress = false;
+      for (const [replica, queue] of this.#queues) {
+        while (delivered.length < countMax) {
+          const entry = queue[0];
+          if (entry === undefined || !this.#isAdmitted(replica)) break;
+          const deps = this.#resolve(entry);
+          if (deps === undefined) break;
+          queue.shift();
+          delivered.push(this.#deliver(entry, deps));
+          progress = true;
+        }
+        if (queue.length === 0) this.#queues.delete(replica);
+      }
+    }
+    if (delivered.length > 0) this.#version++;
+    return delivered;
+  }
+
+  /** Full ids of the entry's dependencies, or undefined while one has not come out. */
+  #resolve(entry: OpenedEntry): Dependency[] | undefined {
+    const deps: Dependency[] = [];
+    for (const { replica: prefix, seq } of entry.plain?.deps ?? []) {
+      const named = this.#byPrefix.get(prefix);
+      if (named === undefined) return undefined;
+      // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
+      for (const replica of named) {
+        if (this.appliedTo(replica) < seq) return undefined;
+        deps.push({ replica, seq });
+      }
+    }
+    return deps;
+  }
+
+  #deliver(entry: OpenedEntry, deps: readonly Dependency[]): DeliveredEntry {
+    const { replica, seq } = entry;
+    this.#vector.set(replica, seq);
+    for (const dependency of deps) {
+      const head = this.#frontier.get(dependency.replica);
+      if (head !== undefined && head <= dependency.seq) this.#frontier.delete(dependency.replica);
+    }
+    this.#frontier.set(replica, seq);
+    const lamport = entry.plain?.lamport ?? this.#lamport;
+    this.#lamport = Math.max(this.#lamport, lamport);
+    return { entry, deps, lamport };
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * What a device keeps, over any `Kv`: the logs (device-log.ts), the state of delivery, and read models
+ * that change with it (projection.ts). store.ts has the invariants; the numbers below are theirs.
+ *
+ * Only the leader's transactions change what is derived from the logs, and the device's own
+ * registers. Each of them reads the epoch
+ * of the newest leader in the same breath, so that a tab that was frozen while another took over
+ * finds itself fenced and leaves nothing behind (invariant 3).
+ */
+import { equalBytes } from "../bytes/bytes.ts";
+import { covers } from "../clock/version-vector.ts";
+import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type { VerifyingSuite } from "../log/suite.ts";
+import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
+import type { Durability, Kv, Reading, Writing } from "./kv.ts";
+import { project, projectedStores, replayParked } from "./projection.ts";
+import type {
+  Application,
+  AppliedState,
+  DeviceStore,
+  OwnAppend,
+  ReadyEntry,
+  WriterBase,
+} from "./store.ts";
+import { stores } from "./stores.ts";
+import { replaceTail } from "./tail-rows.ts";
+
+/** A row of `writers`. */
+interface WriterRow {
+  readonly lamport: number;
+  readonly named: ReadonlyMap<ReplicaId, number>;
+}
+
+const leaderEpochKey = "epoch";
+
+export class KvDeviceStore extends DeviceLog implements DeviceStore {
+  readonly #kv: Kv;
+  readonly #suite: VerifyingSuite;
+
+  constructor(kv: Kv, suite: VerifyingSuite) {
+    super(kv, suite);
+    this.#kv = kv;
+    this.#suite = suite;
+  }
+
+  async takeLeadership(): Promise<number> {
+    return this.#kv.write([stores.leadership], "strict", async (tx) => {
+      const epoch = (await leaderEpochOf(tx)) + 1;
+      tx.put(stores.leadership, leaderEpochKey, epoch);
+      return epoch;
+    });
+  }
+
+  async writerBase(space: SpaceTag, replica: ReplicaId): Promise<WriterBase> {
+    return this.#kv.read([stores.heads, stores.writers, stores.applied], async (tx) => {
+      const [head, writer, applied] = await Promise.all([
+        readHead(tx, space, replica),
+        tx.get(stores.writers, [space, replica]) as Promise<WriterRow | undefined>,
+        appliedOf(tx, space),
+      ]);
+      return { head, lamport: writer?.lamport ?? 0, named: writer?.named ?? new Map(), applied };
+    });
+  }
+
+  async appendOwn(
+    space: SpaceTag,
+    base: WriterBase,
+    run: VerifiedRun,
+    lamport: number,
+    named: ReadonlyMap<ReplicaId, number>,
+  ): Promise<OwnAppend> {
+    return this.#kv.write([...appendingStores, stores.writers], "strict", async (tx) => {
+      const head = await readHead(tx, space, run.replica);
+      if (!isSame(head, base.head)) return { kind: "moved" };
+      const [outcome] = await appendRuns(tx, this.#suite, space, [run]);
+      if (outcome?.kind !== "held" || !outcome.news) {
+        throw new Error(
+          `an own run from seq ${run.first} after ${base.head?.to ?? 0} does not fit`,
+        );
+      }
+      const row: WriterRow = { lamport, named };
+      tx.put(stores.writers, [space, run.replica], row);
+      return { kind: "appended", head: outcome.head };
+    });
+  }
+
+  async publish(
+    space: SpaceTag,
+    leaderEpoch: number,
+    register: StoredRegister,
+  ): Promise<Application> {
+    return this.#asLeader(leaderEpoch, "strict", [stores.registers], async (tx) =>
+      (await putRegister(tx, space, register)) ? "applied" : "moved",
+    );
+  }
+
+  async applied(space: SpaceTag): Promise<AppliedState> {
+    return this.#kv.read([stores.applied], (tx) => appliedOf(tx, space));
+  }
+
+  async apply(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    entries: readonly ReadyEntry[],
+    after: AppliedState,
+  ): Promise<Application> {
+    assertStep(before, entries, after);
+    const scope = [stores.applied, ...projectedStores];
+    return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
+      const { version } = await appliedOf(tx, space);
+      if (version !== before.version) return "moved";
+      await project(tx, space, entries);
+      tx.put(stores.applied, space, after);
+      return "applied";
+    });
+  }
+
+  async replaceTail(
+    space: SpaceTag,
+    leaderEpoch: number,
+    document: DocumentId,
+    snapshot: Uint8Array,
+    upTo: number,
+  ): Promise<Application> {
+    const scope = [stores.documents, stores.tails, stores.snapshots];
+    return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) =>
+      (await replaceTail(tx, space, document, snapshot, upTo)) ? "applied" : "moved",
+    );
+  }
+
+  async putCatalog(
+    space: SpaceTag,
+    leaderEpoch: number,
+    upTo: number,
+    model: unknown,
+  ): Promise<Application> {
+    return this.#asLeader(leaderEpoch, "relaxed", [stores.catalogs], async (tx) => {
+      const held = (await tx.get(stores.catalogs, space)) as { upTo: number } | undefined;
+      if (held !== undefined && held.upTo > upTo) return "moved";
+      tx.put(stores.catalogs, space, { upTo, model });
+      return "applied";
+    });
+  }
+
+  async replayParked(space: SpaceTag, leaderEpoch: number): Promise<Application> {
+    const scope = [stores.sessions, ...projectedStores];
+    return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
+      await replayParked(tx, space);
+      return "applied";
+    });
+  }
+
+  /** @param durability relaxed for what is derived: it can be derived again. */
+  async #asLeader(
+    epoch: number,
+    durability: Durability,
+    scope: readonly string[],
+    body: (tx: Writing) => Promise<Application>,
+  ): Promise<Application> {
+    return this.#kv.write([stores.leadership, ...scope], durability, async (tx) =>
+      epoch > 0 && (await leaderEpochOf(tx)) === epoch ? body(tx) : "fenced",
+    );
+  }
+}
+
+/** 0 while nobody has ever led. */
+const leaderEpochOf = async (tx: Reading): Promise<number> =>
+  ((await tx.get(stores.leadership, leaderEpochKey)) as number | undefined) ?? 0;
+
+const nothingApplied: AppliedState = { version: 0, vector: new Map(), frontier: [], lamport: 0 };
+
+const appliedOf = async (tx: Reading, space: SpaceTag): Promise<AppliedState> =>
+  ((await tx.get(stores.applied, space)) as AppliedState | undefined) ?? nothingApplied;
+
+const isSame = (a: LogHead | undefined, b: LogHead | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : a.to === b.to && equalBytes(a.hash, b.hash);
+
+/** Invariants 2 and 4: the step is exactly these entries, and none comes before its past. */
+function assertStep(
+  before: AppliedState,
+  entries: readonly ReadyEntry[],
+  after: AppliedState,
+): void {
+  if (after.version <= before.version) {
+    throw new Error(`applied version ${after.version} after ${before.version}`);
+  }
+  const vector = new Map(before.vector);
+  for (const { replica, seq, deps } of entries) {
+    const applied = vector.get(replica) ?? 0;
+    if (seq !== applied + 1) throw new Error(`${replica}:${seq} after ${replica}:${applied}`);
+    for (const dep of deps) {
+      if (covers(vector, dep.replica, dep.seq)) continue;
+      throw new Error(`${replica}:${seq} before ${dep.replica}:${dep.seq}, which it depends on`);
+    }
+    vector.set(replica, seq);
+  }
+  const isExact =
+    after.vector.size === vector.size &&
+    [...vector].every(([replica, seq]) => after.vector.get(replica) === seq);
+  if (!isExact) throw new Error("the vector after an application is not its entries'");
+}

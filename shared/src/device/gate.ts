@@ -1,0 +1,16 @@
+/**
+ * Who is let through to causal delivery: the space's members, as the membership record says. The
+ * replica asks, `space/membership.ts` knows.
+ */
+import type { ReplicaId } from "../id/id.ts";
+import type { OpenedEntry } from "./delivery.ts";
+
+export interface Gate {
+  /** Monotone: a replica that was admitted stays admitted. */
+  admitted(replica: ReplicaId): boolean;
+  /**
+   * Checks what opened entries say about members and devices, and takes in what holds. Facts count
+   * from here on, before their entries are applied: the record is a set, order does not matter.
+   */
+  examine(entries: readonly OpenedEntry[]): Promise<void>;
+}

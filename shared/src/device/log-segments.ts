@@ -1,0 +1,169 @@
+/**
+ * How a log lies in the database: not entry by entry but in segments of about a hundred, since
+ * IndexedDB takes ten thousand rows a second and ten times as many entries when they share one. The
+ * newest segment of a log, its tail, is written anew for each run that joins it until it is full.
+ *
+ * A segment is (list(item) ‖ signature 64)*, one group for each run as it was appended, each first
+ * item with its epoch: a run joins by being put behind the others, and what is read again ends at
+ * a signed head. A check value chained over the groups shows any damaged byte whenever a segment is
+ * read, also before a run joins it; the chain of entries would miss the signatures.
+ */
+import { concatBytes, equalBytes } from "../bytes/bytes.ts";
+import { isMalformed, Malformed } from "../bytes/malformed.ts";
+import { decode } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { chainHashes } from "../log/chain.ts";
+import { bodyBytes, type Entry, type Run, signatureBytes } from "../log/entry.ts";
+import type { VerifyingSuite } from "../log/suite.ts";
+import { entriesOfItems, itemHeadBytesMax, readItems, writeEntries } from "../protocol/items.ts";
+
+/** A row of `segments`. Its key holds the seq of its first entry. */
+export interface Segment {
+  /** Seq of the last entry. */
+  readonly last: number;
+  /** Hash of the entry before the first; zeros before seq 1. */
+  readonly previous: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Where each group ends in `bytes`, ascending. */
+  readonly ends: readonly number[];
+  /** Over each group in turn: H(label, check before it ‖ group); `previous` before the first. */
+  readonly check: Uint8Array;
+}
+
+const checkLabel = "skein/segment/1";
+
+export const segmentLimits = {
+  /** Rewriting the tail is the price of each entry that joins it. */
+  entriesMax: 100,
+  /** A run alone may be larger. From 64 KiB on Chromium moves a value to a file of its own. */
+  bytesMax: 60 * 1024,
+} as const;
+
+/** A run as it was appended, read again. */
+export interface StoredRun {
+  readonly first: number;
+  readonly entries: readonly Entry[];
+  readonly signature: Uint8Array;
+}
+
+/**
+ * A segment's bytes are not those that were written. What was in it can be fetched again from
+ * whoever else holds the log.
+ */
+export class DamagedSegment extends Error {
+  override readonly name = "DamagedSegment";
+  readonly space: SpaceTag;
+  readonly replica: ReplicaId;
+  readonly first: number;
+  readonly last: number;
+
+  constructor(space: SpaceTag, replica: ReplicaId, first: number, last: number, detail: string) {
+    super(`entries ${first} to ${last} of ${replica} are damaged on this device: ${detail}`);
+    this.space = space;
+    this.replica = replica;
+    this.first = first;
+    this.last = last;
+  }
+}
+
+/** One group of a segment. */
+export function packRun({ first, entries, signature }: Omit<Run, "replica">): Uint8Array {
+  const size = bodyBytes({ entries }) + entries.length * itemHeadBytesMax + signatureBytes + 3;
+  const writer = new Writer(size);
+  writeEntries(writer, first, entries, undefined);
+  return writer.fixed(signature, signatureBytes).finish();
+}
+
+/** Whether the tail that begins at `first` takes another group of so many bytes. */
+export const hasRoom = (first: number, tail: Segment, bytes: number): boolean =>
+  tail.last - first + 1 < segmentLimits.entriesMax &&
+  tail.bytes.length + bytes <= segmentLimits.bytesMax;
+
+/** The segment that begins with `group`, after an entry with the hash `previous`. */
+export const newSegment = (
+  suite: Hashing,
+  previous: Uint8Array,
+  group: Uint8Array,
+  last: number,
+): Segment => ({
+  last,
+  previous,
+  bytes: group,
+  ends: [group.length],
+  check: suite.hash(checkLabel, previous, group),
+});
+
+export const joined = (
+  suite: Hashing,
+  tail: Segment,
+  group: Uint8Array,
+  last: number,
+): Segment => ({
+  last,
+  previous: tail.previous,
+  bytes: concatBytes(tail.bytes, group),
+  ends: [...tail.ends, tail.bytes.length + group.length],
+  check: suite.hash(checkLabel, tail.check, group),
+});
+
+/** Whether the bytes are those that were written. 4 µs a kilobyte. */
+export function isWhole(suite: Hashing, segment: Segment): boolean {
+  let check = segment.previous;
+  let begin = 0;
+  for (const end of segment.ends) {
+    check = suite.hash(checkLabel, check, segment.bytes.subarray(begin, end));
+    begin = end;
+  }
+  return begin === segment.bytes.length && equalBytes(check, segment.check);
+}
+
+/** The runs of a segment, in order; bodies are views of its bytes. Throws `DamagedSegment`. */
+export function unpackSegment(
+  suite: Hashing,
+  space: SpaceTag,
+  replica: ReplicaId,
+  first: number,
+  segment: Segment,
+): StoredRun[] {
+  const damaged = (detail: string) =>
+    new DamagedSegment(space, replica, first, segment.last, detail);
+  if (!isWhole(suite, segment)) throw damaged("the check value differs");
+  const runs = decode(segment.bytes, (reader) => {
+    const read: StoredRun[] = [];
+    let seq = first;
+    while (reader.remaining > 0) {
+      const entries = entriesOfItems(readItems(reader, seq), undefined);
+      if (isMalformed(entries)) throw entries;
+      read.push({ first: seq, entries, signature: reader.raw(signatureBytes) });
+      seq += entries.length;
+    }
+    if (seq !== segment.last + 1) throw new Malformed(`it ends with seq ${seq - 1}`);
+    return read;
+  });
+  if (isMalformed(runs)) throw damaged(runs.message);
+  return runs;
+}
+
+/** The hash of every entry of a segment. */
+export function segmentHashes(
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  replica: ReplicaId,
+  first: number,
+  segment: Segment,
+): Uint8Array[] {
+  const runs = unpackSegment(suite, space, replica, first, segment);
+  const entries = runs.flatMap((run) => run.entries);
+  return chainHashes(
+    suite,
+    space,
+    { replica, first, entries, signature: noSignature },
+    segment.previous,
+  );
+}
+
+type Hashing = Pick<VerifyingSuite, "hash">;
+
+/** The chain does not cover it. */
+const noSignature = new Uint8Array(0);

@@ -1,0 +1,131 @@
+/**
+ * What one device keeps of its spaces, shared by all its tabs: every log and register it holds
+ * (the `LogStore` port), the state of causal delivery, and the read models that views paint from.
+ * The log is the truth; everything else in here can be derived from it again.
+ *
+ * Invariants (tests cite the numbers):
+ *  1. An own entry is in the log, strictly committed, before anything of it leaves the device.
+ *  2. Read models contain the effects of exactly the entries under `applied.vector`: both change in
+ *     one transaction that checks the leader's epoch and the state's version.
+ *  3. A leader whose epoch is not the newest changes nothing.
+ *  4. Entries are applied in causal order; `applied.vector` never goes back.
+ */
+import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
+
+export interface Dependency {
+  readonly replica: ReplicaId;
+  readonly seq: number;
+}
+
+/** How far causal delivery has come in a space. */
+export interface AppliedState {
+  /** Counts applications; a transaction that expects another number has no effect. */
+  readonly version: number;
+  readonly vector: ReadonlyMap<ReplicaId, number>;
+  /** The applied entries that no other applied entry implies: what a new own entry depends on. */
+  readonly frontier: readonly Dependency[];
+  /** Greatest Lamport time applied. */
+  readonly lamport: number;
+}
+
+export interface Operation {
+  readonly kind: number;
+  readonly payload: Uint8Array;
+}
+
+/** An opened entry whose causal past is applied. Void and hollow entries have no operations. */
+export interface ReadyEntry {
+  readonly replica: ReplicaId;
+  readonly seq: number;
+  readonly hash: Uint8Array;
+  readonly lamport: number;
+  readonly deps: readonly Dependency[];
+  readonly document: DocumentId | undefined;
+  readonly operations: readonly Operation[];
+  /** The writer session it belongs to, for peer ids. */
+  readonly nonces: WriterNonces;
+  /** Seq of the entry that opened its writer session. */
+  readonly openedAt: number;
+  /** When this device applied it: for display. */
+  readonly appliedAtMs: number;
+}
+
+/** Session nonces of one log by the seq of the entry that opened the session. */
+export type WriterNonces = ReadonlyMap<number, Uint8Array>;
+
+/** What an own entry must be built on. Read in one transaction, under the log's lock. */
+export interface WriterBase {
+  /** Undefined before the first own entry. */
+  readonly head: LogHead | undefined;
+  /** Lamport time of the newest own entry. */
+  readonly lamport: number;
+  /** The frontier that own entries have named already, by replica. */
+  readonly named: ReadonlyMap<ReplicaId, number>;
+  readonly applied: AppliedState;
+}
+
+export type OwnAppend =
+  | { readonly kind: "appended"; readonly head: LogHead }
+  /** Another tab was first: read the base again and seal anew. */
+  | { readonly kind: "moved" };
+
+/** `moved`: somebody was there before; read again. `fenced`: another tab leads. No effect, both. */
+export type Application = "applied" | "fenced" | "moved";
+
+export interface DeviceStore extends LogStore {
+  /** Makes the caller the leader: the epoch that all its transactions must carry. Strict. */
+  takeLeadership(): Promise<number>;
+
+  /** Nonce of the writer session which that entry opens; undefined if it is not held or opens none. */
+  sessionNonce(space: SpaceTag, replica: ReplicaId, seq: number): Promise<Uint8Array | undefined>;
+
+  writerBase(space: SpaceTag, replica: ReplicaId): Promise<WriterBase>;
+  /** One own entry, strict, with the Lamport time and frontier it was built with. */
+  appendOwn(
+    space: SpaceTag,
+    base: WriterBase,
+    run: VerifiedRun,
+    lamport: number,
+    named: ReadonlyMap<ReplicaId, number>,
+  ): Promise<OwnAppend>;
+
+  /**
+   * Keeps an own register. Strict. `moved` when the held one is as new: then its number was used.
+   * Others' registers come in by `putRegisters`, whoever leads: their authors have numbered them.
+   */
+  publish(space: SpaceTag, leaderEpoch: number, register: StoredRegister): Promise<Application>;
+
+  applied(space: SpaceTag): Promise<AppliedState>;
+  /** Projects `entries` (causal order) into the read models and moves `before` to `after`. */
+  apply(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    entries: readonly ReadyEntry[],
+    after: AppliedState,
+  ): Promise<Application>;
+
+  /**
+   * Puts the snapshot of a note or the catalog, in its engine's form, in the place of the updates
+   * numbered up to `upTo`. `moved` when one that covers as much is there.
+   */
+  replaceTail(
+    space: SpaceTag,
+    leaderEpoch: number,
+    document: DocumentId,
+    snapshot: Uint8Array,
+    upTo: number,
+  ): Promise<Application>;
+
+  /** The catalog as views paint it (structured clone), with its update number `upTo` in it. */
+  putCatalog(
+    space: SpaceTag,
+    leaderEpoch: number,
+    upTo: number,
+    model: unknown,
+  ): Promise<Application>;
+
+  /** Brings in parked operations of kinds this version knows: once, when a tab begins to lead. */
+  replayParked(space: SpaceTag, leaderEpoch: number): Promise<Application>;
+}

@@ -1,0 +1,86 @@
+/**
+ * Recomputes a log's hash chain. One signature over the last hash vouches for every entry of a
+ * run, because each hash covers the one before it (Merkle chain; Schneier and Kelsey, "Secure
+ * audit logs", 1999).
+ */
+import type { SpaceTag } from "../id/id.ts";
+import {
+  type Entry,
+  hashBytes,
+  headerAad,
+  type HeaderFields,
+  headMessage,
+  lastSeq,
+  type Run,
+} from "./entry.ts";
+import type { VerifyingSuite } from "./suite.ts";
+
+export const zeroHash: Uint8Array<ArrayBuffer> = new Uint8Array(hashBytes);
+
+export const labels = {
+  entry: "skein/entry/1",
+  body: "skein/body/1",
+  head: "skein/head/1",
+} as const;
+
+function headerFields(
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  run: Pick<Run, "replica">,
+  seq: number,
+  previous: Uint8Array,
+  entry: Entry,
+): HeaderFields {
+  return {
+    suite: suite.id,
+    space,
+    replica: run.replica,
+    seq,
+    previous,
+    epoch: entry.epoch,
+    writer: entry.writer,
+    bodyLength: entry.body.kind === "sealed" ? entry.body.sealed.length : entry.body.length,
+  };
+}
+
+function entryHash(
+  suite: VerifyingSuite,
+  fields: HeaderFields,
+  entry: Entry,
+): Uint8Array<ArrayBuffer> {
+  const bodyHash =
+    entry.body.kind === "sealed" ? suite.hash(labels.body, entry.body.sealed) : entry.body.hash;
+  return suite.hash(labels.entry, headerAad(fields), bodyHash);
+}
+
+/** The hash of every entry of `run`, given the hash of the entry before it (zeros before seq 1). */
+export function chainHashes(
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  run: Run,
+  previous: Uint8Array,
+): Uint8Array<ArrayBuffer>[] {
+  const hashes: Uint8Array<ArrayBuffer>[] = [];
+  let last = previous;
+  let seq = run.first;
+  for (const entry of run.entries) {
+    const hash = entryHash(suite, headerFields(suite, space, run, seq, last, entry), entry);
+    hashes.push(hash);
+    last = hash;
+    seq++;
+  }
+  return hashes;
+}
+
+/** Whether the run's signature is its replica's over the last of `hashes`. */
+export function verifyHead(
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  run: Run,
+  hashes: readonly Uint8Array[],
+  publicKey: Uint8Array,
+): Promise<boolean> {
+  const last = hashes[hashes.length - 1] ?? zeroHash;
+  const message = headMessage(space, run.replica, lastSeq(run), last);
+  return suite.verify(publicKey, labels.head, message, run.signature);
+}

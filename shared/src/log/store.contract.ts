@@ -1,0 +1,693 @@
+/**
+ * What `store.ts` promises, as tests that every implementation passes: memory, IndexedDB, SQLite.
+ * Runs are chained with the real hash of docs/protocol.md; signatures are any 64 bytes, since a
+ * store keeps them and never checks them.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { equalBytes } from "../bytes/bytes.ts";
+import {
+  epochId,
+  type RegisterName,
+  registerName,
+  replicaId,
+  type ReplicaId,
+  spaceTag,
+} from "../id/id.ts";
+import { chainHashes, zeroHash } from "./chain.ts";
+import { type Entry, lastSeq, type Run, runEntriesMax, signatureBytes } from "./entry.ts";
+import type { Appended, LogHead, LogStore, StoredRegister, VerifiedRun } from "./store.ts";
+import { labelled, type VerifyingSuite } from "./suite.ts";
+
+export interface StoreUnderTest {
+  readonly store: LogStore;
+  /**
+   * Opens the same storage anew: after `close`, or as if the process had died without it.
+   * Undefined where nothing outlives the store.
+   */
+  readonly reopen: ((after: "close" | "crash") => Promise<LogStore>) | undefined;
+  /** Frees whatever the store and its successors used. The store may be open or closed. */
+  readonly dispose: () => Promise<void>;
+}
+
+/**
+ * @param options `durable`: what is stored outlives the store. `orders`: how many random histories
+ * to try, fewer where each opens a file or a database.
+ */
+export function logStoreContract(
+  name: string,
+  { durable, orders = 20 }: { readonly durable: boolean; readonly orders?: number },
+  open: () => Promise<StoreUnderTest>,
+): void {
+  const opened: StoreUnderTest[] = [];
+  const fresh = async () => {
+    const subject = await open();
+    opened.push(subject);
+    return subject;
+  };
+  const freshStore = async () => (await fresh()).store;
+  const disposeAll = async () => {
+    for (const subject of opened.splice(0)) await subject.dispose();
+  };
+
+  describe(`${name} as a log store`, () => {
+    afterEach(disposeAll);
+
+    describe("an unknown space", () => {
+      test("holds nothing", async () => {
+        const store = await freshStore();
+        expect(await store.heads(spaceA)).toEqual([]);
+        expect(await store.registers(spaceA)).toEqual([]);
+        expect(await store.read(spaceA, ana, 1, anyBytes)).toBeUndefined();
+        expect(await store.hashes(spaceA, ana, 1, 10)).toEqual([]);
+      });
+
+      test("takes no runs and no registers as such", async () => {
+        const store = await freshStore();
+        expect(await store.append(spaceA, [])).toEqual([]);
+        expect(await store.putRegisters(spaceA, [])).toEqual([]);
+      });
+    });
+
+    describe("append", () => {
+      test("holds the first run of a log and shows its head", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const run = log.run(3);
+        const head = { replica: ana, publicKey: log.publicKey, from: 1, to: 3, hash: log.hash };
+        expectAppended(await store.append(spaceA, [run]), [{ kind: "held", news: true, head }]);
+        expectHeads(await store.heads(spaceA), [head]);
+      });
+
+      test("continues a log from where it ends", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3)]);
+        await store.append(spaceA, [log.run(1)]);
+        await store.append(spaceA, [log.run(2)]);
+        expectHeads(await store.heads(spaceA), [log.head]);
+      });
+
+      test("takes the same run twice without writing it twice", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const run = log.run(3);
+        await store.append(spaceA, [run]);
+        const again = await store.append(spaceA, [run]);
+        expectAppended(again, [{ kind: "held", news: false, head: log.head }]);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), run);
+      });
+
+      test("finds nothing new in a run whose every entry is held in other runs", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3), log.run(3)]);
+        const within = await store.append(spaceA, [log.slice(2, 5)]);
+        expectAppended(within, [{ kind: "held", news: false, head: log.head }]);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), log.slice(1, 6));
+      });
+
+      test("writes only what is new of a run that overlaps", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3)]);
+        log.run(4);
+        const overlapping = await store.append(spaceA, [log.slice(2, 7)]);
+        expectAppended(overlapping, [{ kind: "held", news: true, head: log.head }]);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), log.slice(1, 7));
+        expectRun(await store.read(spaceA, ana, 4, anyBytes), log.slice(4, 7));
+      });
+
+      test("writes only what is new of a run that begins with all that is held", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(2)]);
+        log.run(2);
+        const longer = await store.append(spaceA, [log.slice(1, 4)]);
+        expectAppended(longer, [{ kind: "held", news: true, head: log.head }]);
+        expectRun(await store.read(spaceA, ana, 3, anyBytes), log.slice(3, 4));
+      });
+
+      test("writes nothing of a run that begins after a gap", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const first = log.run(2);
+        const head = log.head;
+        log.run(1);
+        const after = log.run(2);
+        expectAppended(await store.append(spaceA, [after]), [{ kind: "gap", to: 0 }]);
+        expectHeads(await store.heads(spaceA), []);
+        await store.append(spaceA, [first]);
+        expectAppended(await store.append(spaceA, [after]), [{ kind: "gap", to: 2 }]);
+        expectHeads(await store.heads(spaceA), [head]);
+        expect(await store.read(spaceA, ana, 3, anyBytes)).toBeUndefined();
+      });
+
+      test("keeps what it holds when another entry claims the same seq", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const run = log.run(3);
+        const fork = new TestLog(ana).run(3);
+        await store.append(spaceA, [run]);
+        expectAppended(await store.append(spaceA, [fork]), [{ kind: "fork", head: log.head }]);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), run);
+      });
+
+      test("writes nothing of a longer run that forks off within what is held", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(2)]);
+        const fork = log.fork();
+        await store.append(spaceA, [log.run(2)]);
+        fork.run(5);
+        const outcome = await store.append(spaceA, [fork.slice(2, 7)]);
+        expectAppended(outcome, [{ kind: "fork", head: log.head }]);
+        expectHeads(await store.heads(spaceA), [log.head]);
+        expect(await store.read(spaceA, ana, 5, anyBytes)).toBeUndefined();
+      });
+
+      test("refuses the next run when it follows another entry than the one held", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const fork = new TestLog(ana);
+        await store.append(spaceA, [log.run(3)]);
+        fork.run(3);
+        const outcome = await store.append(spaceA, [fork.run(1)]);
+        expectAppended(outcome, [{ kind: "fork", head: log.head }]);
+        expectHeads(await store.heads(spaceA), [log.head]);
+      });
+
+      test("judges each run of one call for itself, in order", async () => {
+        const store = await freshStore();
+        const anas = new TestLog(ana);
+        const bens = new TestLog(ben);
+        const anasFork = new TestLog(ana).run(1);
+        const runs = [anas.run(2), anasFork, bens.run(1), anas.run(2)];
+        const anasFirst = { ...anas.head, to: 2, hash: anas.hashAt(2) };
+        bens.run(1);
+        const late = bens.run(1);
+        expectAppended(await store.append(spaceA, [...runs, late]), [
+          { kind: "held", news: true, head: anasFirst },
+          { kind: "fork", head: anasFirst },
+          { kind: "held", news: true, head: { ...bens.head, to: 1, hash: bens.hashAt(1) } },
+          { kind: "held", news: true, head: anas.head },
+          { kind: "gap", to: 1 },
+        ]);
+      });
+
+      test("keeps no view of the caller's bytes", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const run = log.run(2);
+        const before = structuredClone(run);
+        await store.append(spaceA, [run]);
+        for (const bytes of bytesOf(run)) bytes.fill(0xee);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), before);
+        expect(await store.hashes(spaceA, ana, 1, 2)).toEqual(before.hashes.map(plain));
+      });
+    });
+
+    describe("read", () => {
+      test("gives back every kind of entry as it was", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const run = log.runOf([
+          { epoch: epochs[0], writer: { kind: "opens", nonce: filled(16, 7) }, body: sealed(40) },
+          { epoch: epochs[0], writer: { kind: "continues", distance: 1 }, body: sealed(17) },
+          { epoch: epochs[1], writer: { kind: "continues", distance: 2 }, body: sealed(65_536) },
+          {
+            epoch: epochs[1],
+            writer: { kind: "continues", distance: 3 },
+            body: { kind: "hollow", hash: filled(32, 9), length: 1_234 },
+          },
+          { epoch: epochs[0], writer: { kind: "opens", nonce: filled(16, 8) }, body: sealed(16) },
+        ]);
+        await store.append(spaceA, [run]);
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), run);
+      });
+
+      test("begins in the middle of a run and ends at its signed head", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(5)]);
+        for (const first of [2, 3, 4, 5]) {
+          expectRun(await store.read(spaceA, ana, first, anyBytes), log.slice(first, 5));
+        }
+      });
+
+      test("joins runs as far as the bytes allow", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        for (let count = 0; count < 4; count++) {
+          await store.append(spaceA, [log.run(2, { bodyBytes: 100 })]);
+        }
+        expectRun(await store.read(spaceA, ana, 1, 400), log.slice(1, 4));
+        expectRun(await store.read(spaceA, ana, 1, 599), log.slice(1, 4));
+        expectRun(await store.read(spaceA, ana, 1, 600), log.slice(1, 6));
+        expectRun(await store.read(spaceA, ana, 2, 300), log.slice(2, 4));
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), log.slice(1, 8));
+      });
+
+      test("gives at least the rest of one run, however large", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3, { bodyBytes: 5_000 }), log.run(1)]);
+        expectRun(await store.read(spaceA, ana, 1, 1), log.slice(1, 3));
+        expectRun(await store.read(spaceA, ana, 3, 1), log.slice(3, 3));
+      });
+
+      test("never joins more entries than a run may have", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(runEntriesMax - 1), log.run(1), log.run(1)]);
+        const run = await store.read(spaceA, ana, 1, anyBytes);
+        expect(run?.entries.length).toBe(runEntriesMax);
+        const beginsLater = await store.read(spaceA, ana, 2, anyBytes);
+        expect(beginsLater?.entries.length).toBe(runEntriesMax);
+      });
+
+      test("has nothing where no entry is", async () => {
+        const store = await freshStore();
+        await store.append(spaceA, [new TestLog(ana).run(3)]);
+        expect(await store.read(spaceA, ana, 0, anyBytes)).toBeUndefined();
+        expect(await store.read(spaceA, ana, 4, anyBytes)).toBeUndefined();
+        expect(await store.read(spaceA, ben, 1, anyBytes)).toBeUndefined();
+      });
+
+      test("is the same log, whatever runs it came in and in whatever order", async () => {
+        const counts = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 8 });
+        const order = fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true }));
+        await fc.assert(
+          fc.asyncProperty(counts, order, fc.integer({ min: 1, max: 400 }), async (...args) => {
+            const [runCounts, dice, bytesMax] = args;
+            const store = await freshStore();
+            const log = new TestLog(ana);
+            for (const count of runCounts) log.run(count, { bodyBytes: 40 });
+            await deliver(store, log, dice);
+            const walked = await walk(store, ana, bytesMax);
+            expect(walked.length).toBe(log.length);
+            const whole = log.slice(1, log.length);
+            expect(walked.map(plainEntry)).toEqual(whole.entries.map(plainEntry));
+            expect(await store.hashes(spaceA, ana, 1, log.length)).toEqual(whole.hashes.map(plain));
+            await disposeAll();
+          }),
+          { numRuns: orders },
+        );
+      });
+    });
+
+    describe("hashes", () => {
+      test("gives those that are held, from the first on", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(2), log.run(3)]);
+        const all = log.slice(1, 5).hashes.map(plain);
+        expect(await store.hashes(spaceA, ana, 1, 5)).toEqual(all);
+        expect(await store.hashes(spaceA, ana, 2, 4)).toEqual(all.slice(1, 4));
+        expect(await store.hashes(spaceA, ana, 4, 4)).toEqual(all.slice(3, 4));
+        expect(await store.hashes(spaceA, ana, 4, 99)).toEqual(all.slice(3));
+        expect(await store.hashes(spaceA, ana, 6, 9)).toEqual([]);
+        expect(await store.hashes(spaceA, ana, 0, 3)).toEqual([]);
+        expect(await store.hashes(spaceA, ana, 3, 2)).toEqual([]);
+        expect(await store.hashes(spaceA, ben, 1, 5)).toEqual([]);
+      });
+    });
+
+    describe("registers", () => {
+      test("keep the greatest number", async () => {
+        const store = await freshStore();
+        const second = register(ana, names[0], 2);
+        expect(await store.putRegisters(spaceA, [second])).toEqual([true]);
+        expect(await store.putRegisters(spaceA, [register(ana, names[0], 1)])).toEqual([false]);
+        expectRegisters(await store.registers(spaceA), [second]);
+        const third = register(ana, names[0], 3);
+        expect(await store.putRegisters(spaceA, [third])).toEqual([true]);
+        expectRegisters(await store.registers(spaceA), [third]);
+      });
+
+      test("of equal numbers keep the greater body hash", async () => {
+        const store = await freshStore();
+        const smaller = register(ana, names[0], 5, 0x10);
+        const greater = register(ana, names[0], 5, 0x90);
+        expect(await store.putRegisters(spaceA, [smaller])).toEqual([true]);
+        expect(await store.putRegisters(spaceA, [greater])).toEqual([true]);
+        expect(await store.putRegisters(spaceA, [smaller])).toEqual([false]);
+        expect(await store.putRegisters(spaceA, [greater])).toEqual([false]);
+        expectRegisters(await store.registers(spaceA), [greater]);
+      });
+
+      test("are one for each replica and name", async () => {
+        const store = await freshStore();
+        const all = [
+          register(ana, names[0], 1),
+          register(ana, names[1], 1),
+          register(ben, names[0], 1),
+        ];
+        expect(await store.putRegisters(spaceA, all)).toEqual([true, true, true]);
+        expectRegisters(await store.registers(spaceA), all);
+      });
+
+      test("of one call are judged in order", async () => {
+        const store = await freshStore();
+        const [first, third] = [register(ana, names[0], 1), register(ana, names[0], 3)];
+        const second = register(ana, names[0], 2);
+        expect(await store.putRegisters(spaceA, [first, third, second])).toEqual([
+          true,
+          true,
+          false,
+        ]);
+        expectRegisters(await store.registers(spaceA), [third]);
+      });
+
+      test("keep numbers up to 2^53 − 1", async () => {
+        const store = await freshStore();
+        const last = register(ana, names[0], Number.MAX_SAFE_INTEGER);
+        await store.putRegisters(spaceA, [last]);
+        expectRegisters(await store.registers(spaceA), [last]);
+      });
+
+      test("keep no view of the caller's bytes", async () => {
+        const store = await freshStore();
+        const kept = register(ana, names[0], 1);
+        const before = structuredClone(kept);
+        await store.putRegisters(spaceA, [kept]);
+        for (const bytes of [kept.bytes, kept.bodyHash, kept.publicKey]) bytes.fill(0xee);
+        expectRegisters(await store.registers(spaceA), [before]);
+      });
+    });
+
+    test("two spaces know nothing of each other", async () => {
+      const store = await freshStore();
+      const inA = new TestLog(ana);
+      const inB = new TestLog(ana);
+      await store.append(spaceA, [inA.run(2)]);
+      await store.append(spaceB, [inB.run(3)]);
+      await store.putRegisters(spaceA, [register(ana, names[0], 9)]);
+      expectHeads(await store.heads(spaceA), [inA.head]);
+      expectHeads(await store.heads(spaceB), [inB.head]);
+      expectRun(await store.read(spaceA, ana, 1, anyBytes), inA.slice(1, 2));
+      expect(await store.registers(spaceB)).toEqual([]);
+      const older = register(ana, names[0], 1);
+      expect(await store.putRegisters(spaceB, [older])).toEqual([true]);
+    });
+
+    describe("calls at the same time", () => {
+      test("take effect in the order they were made", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const appends = Array.from({ length: 20 }, () => store.append(spaceA, [log.run(2)]));
+        const outcomes = (await Promise.all(appends)).flat();
+        expect(outcomes.map(({ kind }) => kind)).toEqual(Array.from({ length: 20 }, () => "held"));
+        expectRun(await store.read(spaceA, ana, 1, anyBytes), log.slice(1, 40));
+      });
+
+      test("let one of many equal runs be the news", async () => {
+        const store = await freshStore();
+        const run = new TestLog(ana).run(3);
+        const appends = Array.from({ length: 10 }, () => store.append(spaceA, [run]));
+        const outcomes = (await Promise.all(appends)).flat();
+        expect(outcomes.filter((outcome) => outcome.kind === "held" && outcome.news)).toHaveLength(
+          1,
+        );
+        expect(outcomes.every(({ kind }) => kind === "held")).toBe(true);
+      });
+
+      test("let one branch of a fork win", async () => {
+        const store = await freshStore();
+        const branches = Array.from({ length: 10 }, () => new TestLog(ana));
+        const appends = branches.map((branch) => store.append(spaceA, [branch.run(2)]));
+        const outcomes = (await Promise.all(appends)).flat();
+        expect(outcomes.filter(({ kind }) => kind === "held")).toHaveLength(1);
+        expect(outcomes.filter(({ kind }) => kind === "fork")).toHaveLength(9);
+        const winner = outcomes.findIndex(({ kind }) => kind === "held");
+        const [head] = await store.heads(spaceA);
+        expect(plain(head?.hash)).toEqual(plain(branches[winner]?.hash));
+      });
+
+      test("of many replicas are all kept", async () => {
+        const store = await freshStore();
+        const logs = Array.from({ length: 30 }, (_, index) => new TestLog(replica(index + 1)));
+        await Promise.all(
+          logs.map(async (log) => {
+            for (let count = 0; count < 5; count++) await store.append(spaceA, [log.run(2)]);
+          }),
+        );
+        expectHeads(
+          await store.heads(spaceA),
+          logs.map((log) => log.head),
+        );
+      });
+    });
+
+    describe("close", () => {
+      test("may be called again, and ends everything else", async () => {
+        const store = await freshStore();
+        const run = new TestLog(ana).run(1);
+        await store.close();
+        await store.close();
+        await expect(store.append(spaceA, [run])).rejects.toThrow(/closed/);
+        await expect(store.heads(spaceA)).rejects.toThrow(/closed/);
+        await expect(store.read(spaceA, ana, 1, anyBytes)).rejects.toThrow(/closed/);
+        await expect(store.registers(spaceA)).rejects.toThrow(/closed/);
+      });
+    });
+
+    for (const after of durable ? (["close", "crash"] as const) : []) {
+      test(`what was answered is still there after a ${after}`, async () => {
+        const { store, reopen } = await fresh();
+        if (reopen === undefined) throw new Error(`${name} is durable but cannot be opened again`);
+        const log = new TestLog(ana);
+        const kept = register(ben, names[0], 4);
+        await store.append(spaceA, [log.run(3), log.run(2)]);
+        await store.putRegisters(spaceA, [kept]);
+        if (after === "close") await store.close();
+        const again = await reopen(after);
+        expectHeads(await again.heads(spaceA), [log.head]);
+        expectRun(await again.read(spaceA, ana, 1, anyBytes), log.slice(1, 5));
+        expectRun(await again.read(spaceA, ana, 2, 1), log.slice(2, 3));
+        expectRegisters(await again.registers(spaceA), [kept]);
+        const more = await again.append(spaceA, [log.run(1)]);
+        expectAppended(more, [{ kind: "held", news: true, head: log.head }]);
+      });
+    }
+  });
+}
+
+// Logs to store
+
+const anyBytes = 10_000_000;
+const spaceA = spaceTag(filled(16, 0xa0));
+const spaceB = spaceTag(filled(16, 0xb0));
+const ana = replica(1);
+const ben = replica(2);
+const names = [registerName(filled(16, 0x51)), registerName(filled(16, 0x52))] as const;
+const epochs = [epochId(filled(8, 0xe1)), epochId(filled(8, 0xe2))] as const;
+
+const suite: Pick<VerifyingSuite, "id" | "hash"> = {
+  id: 1,
+  hash: (label, ...parts) => new Uint8Array(sha256(labelled(label, ...parts))),
+};
+const chainSuite: VerifyingSuite = { ...suite, verify: async () => true };
+
+/** Bytes that no other call returns, so that two logs never share an entry by accident. */
+let salt = 0;
+const sealed = (length: number): Entry["body"] => ({
+  kind: "sealed",
+  sealed: Uint8Array.from({ length }, (_, index) => (index < 4 ? salt++ >> (8 * index) : index)),
+});
+
+/** A log that grows run by run, with the chain and the heads a verifier would have computed. */
+export class TestLog {
+  readonly replica: ReplicaId;
+  readonly publicKey: Uint8Array;
+  readonly #entries: Entry[] = [];
+  readonly #hashes: Uint8Array[] = [];
+
+  constructor(replica: ReplicaId) {
+    this.replica = replica;
+    this.publicKey = filled(32, Number.parseInt(replica.slice(-2), 16));
+  }
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get hash(): Uint8Array {
+    return this.hashAt(this.length);
+  }
+
+  get head(): LogHead {
+    const { replica, publicKey, length: to, hash } = this;
+    return { replica, publicKey, from: 1, to, hash };
+  }
+
+  hashAt(seq: number): Uint8Array {
+    return this.#hashes[seq - 1] ?? zeroHash;
+  }
+
+  /** Appends `count` entries and gives them as a run. */
+  run(count: number, { bodyBytes = 24 } = {}): VerifiedRun {
+    return this.runOf(
+      Array.from({ length: count }, () => ({
+        epoch: epochs[0],
+        writer:
+          this.length === 0
+            ? { kind: "opens" as const, nonce: filled(16, 3) }
+            : { kind: "continues" as const, distance: this.length },
+        body: sealed(bodyBytes),
+      })),
+    );
+  }
+
+  runOf(entries: readonly Entry[]): VerifiedRun {
+    const first = this.length + 1;
+    const run = { replica: this.replica, first, entries, signature: zeroHash };
+    this.#hashes.push(...chainHashes(chainSuite, spaceA, run, this.hash));
+    this.#entries.push(...entries);
+    return this.slice(first, this.length);
+  }
+
+  /** Entries `first`..`last` as a run, whatever runs they were made in. */
+  slice(first: number, last: number): VerifiedRun {
+    return {
+      replica: this.replica,
+      publicKey: this.publicKey.slice(),
+      first,
+      entries: this.#entries.slice(first - 1, last).map((entry) => structuredClone(entry)),
+      signature: signatureOf(this.hashAt(last)),
+      previous: this.hashAt(first - 1).slice(),
+      hashes: this.#hashes.slice(first - 1, last).map((hash) => hash.slice()),
+    };
+  }
+
+  /** Another log with the same entries so far. */
+  fork(): TestLog {
+    const fork = new TestLog(this.replica);
+    fork.#entries.push(...this.#entries);
+    fork.#hashes.push(...this.#hashes);
+    return fork;
+  }
+}
+
+/** Not a signature, but one for each head: enough to see that the right one was kept. */
+const signatureOf = (hash: Uint8Array): Uint8Array =>
+  Uint8Array.from({ length: signatureBytes }, (_, index) => hash[index % hash.length] ?? 0);
+
+export function register(
+  owner: ReplicaId,
+  name: RegisterName,
+  number: number,
+  hashByte = 0x40,
+): StoredRegister {
+  return {
+    replica: owner,
+    publicKey: filled(32, Number.parseInt(owner.slice(-2), 16)),
+    name,
+    number,
+    bodyHash: filled(32, hashByte),
+    bytes: filled(200, number & 0xff),
+  };
+}
+
+/** Appends overlapping and repeated slices in an order the dice choose, until the log is whole. */
+async function deliver(store: LogStore, log: TestLog, dice: fc.Stream<number>): Promise<void> {
+  const roll = (below: number) => Math.min(below - 1, Math.floor((dice.next().value ?? 0) * below));
+  for (let tries = 0; tries < 400; tries++) {
+    const [head] = await store.heads(spaceA);
+    if (head?.to === log.length) return;
+    const first = 1 + roll(Math.min(log.length, (head?.to ?? 0) + 3));
+    await store.append(spaceA, [log.slice(first, first + roll(log.length - first + 1))]);
+  }
+  await store.append(spaceA, [log.slice(1, log.length)]);
+}
+
+/** All entries from seq 1 on, read run by run as a session does. */
+async function walk(store: LogStore, owner: ReplicaId, bytesMax: number): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (;;) {
+    const run = await store.read(spaceA, owner, entries.length + 1, bytesMax);
+    if (run === undefined) return entries;
+    expect(run.entries.length).toBeGreaterThan(0);
+    entries.push(...run.entries);
+    const [hash] = await store.hashes(spaceA, owner, lastSeq(run), lastSeq(run));
+    expect(equalBytes(run.signature, signatureOf(hash ?? zeroHash))).toBe(true);
+  }
+}
+
+// Comparing. Stores return plain arrays or Node's Buffer; only the bytes count.
+
+function expectRun(found: Run | undefined, expected: Run): void {
+  expect(found).toBeDefined();
+  if (found === undefined) return;
+  const { replica: owner, first, entries, signature } = found;
+  expect({ owner, first, last: lastSeq(found) }).toEqual({
+    owner: expected.replica,
+    first: expected.first,
+    last: lastSeq(expected),
+  });
+  expect(entries.map(plainEntry)).toEqual(expected.entries.map(plainEntry));
+  expect(plain(signature)).toEqual(plain(expected.signature));
+}
+
+function expectAppended(found: readonly Appended[], expected: readonly Appended[]): void {
+  const flat = (outcome: Appended) =>
+    outcome.kind === "gap" ? outcome : { ...outcome, head: plainHead(outcome.head) };
+  expect(found.map(flat)).toEqual(expected.map(flat));
+}
+
+function expectHeads(found: readonly LogHead[], expected: readonly LogHead[]): void {
+  const sorted = (heads: readonly LogHead[]) =>
+    heads.map(plainHead).sort((a, b) => (a.replica < b.replica ? -1 : 1));
+  expect(sorted(found)).toEqual(sorted(expected));
+}
+
+function expectRegisters(
+  found: readonly StoredRegister[],
+  expected: readonly StoredRegister[],
+): void {
+  const sorted = (registers: readonly StoredRegister[]) =>
+    registers
+      .map(({ bytes, bodyHash, publicKey, ...rest }) => ({
+        ...rest,
+        bytes: plain(bytes),
+        bodyHash: plain(bodyHash),
+        publicKey: plain(publicKey),
+      }))
+      .sort((a, b) => (a.replica + a.name < b.replica + b.name ? -1 : 1));
+  expect(sorted(found)).toEqual(sorted(expected));
+}
+
+const plainHead = ({ publicKey, hash, ...rest }: LogHead) => ({
+  ...rest,
+  publicKey: plain(publicKey),
+  hash: plain(hash),
+});
+
+const plainEntry = ({ epoch, writer, body }: Entry) => ({
+  epoch,
+  writer: writer.kind === "opens" ? { ...writer, nonce: plain(writer.nonce) } : writer,
+  body:
+    body.kind === "sealed"
+      ? { ...body, sealed: plain(body.sealed) }
+      : { ...body, hash: plain(body.hash) },
+});
+
+const plain = (bytes: Uint8Array | undefined): Uint8Array => Uint8Array.from(bytes ?? []);
+
+function bytesOf(run: VerifiedRun): Uint8Array[] {
+  const found = [run.signature, run.publicKey, run.previous, ...run.hashes];
+  for (const { writer, body } of run.entries) {
+    if (writer.kind === "opens") found.push(writer.nonce);
+    found.push(body.kind === "sealed" ? body.sealed : body.hash);
+  }
+  return found;
+}
+
+function filled(length: number, byte: number): Uint8Array {
+  return new Uint8Array(length).fill(byte);
+}
+
+function replica(index: number): ReplicaId {
+  return replicaId(filled(16, index));
+}

@@ -1,0 +1,88 @@
+/**
+ * Where logs and registers are kept. Four real implementations: memory (here), IndexedDB
+ * (client), SQLite and later PostgreSQL (server). `store.contract.ts` beside this file holds
+ * every implementation to the same rules.
+ */
+import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { Run } from "./entry.ts";
+
+/** Entries `from`..`to` are held; `hash` is that of `to`. `from` is 1 until something truncates. */
+export interface LogHead {
+  readonly replica: ReplicaId;
+  /** 32 bytes; hashes to `replica`. */
+  readonly publicKey: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly hash: Uint8Array;
+}
+
+/** A run whose chain and head signature were checked against the entry before it. */
+export interface VerifiedRun extends Run {
+  readonly publicKey: Uint8Array;
+  /** Hash of the entry before `first`; zeros before seq 1. */
+  readonly previous: Uint8Array;
+  /** Hash of each entry, in order. */
+  readonly hashes: readonly Uint8Array[];
+}
+
+export type Appended =
+  /** Durable now, or it was already (`news` false). Entries that were held are not written again. */
+  | { readonly kind: "held"; readonly head: LogHead; readonly news: boolean }
+  /** The run begins after `to` + 1: nothing was written. */
+  | { readonly kind: "gap"; readonly to: number }
+  /** Another entry stands at the same seq, or `previous` is not its hash: nothing was written. */
+  | { readonly kind: "fork"; readonly head: LogHead };
+
+/** A register as kept: newest of (replica, name) by (number, bodyHash). */
+export interface StoredRegister {
+  readonly replica: ReplicaId;
+  readonly publicKey: Uint8Array;
+  readonly name: RegisterName;
+  readonly number: number;
+  readonly bodyHash: Uint8Array;
+  /** The whole register, docs/protocol.md section 5. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes take effect in the order they are made, awaited or not; a read sees every write that was
+ * answered before the read was made. What is given is copied before the promise resolves; what is
+ * returned is the caller's to read, not to change. After `close` every call but `close` rejects,
+ * with the word "closed" in its message.
+ */
+export interface LogStore {
+  heads(space: SpaceTag): Promise<readonly LogHead[]>;
+
+  /**
+   * Appends runs, each atomically, idempotent. Resolves when all that is `held` would survive a
+   * power cut. Rejects only when the store itself failed; then nothing is promised about any run.
+   */
+  append(space: SpaceTag, runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
+
+  /**
+   * The run that begins at `first`, ends at a signed head and holds at most `bytesMax` of bodies and
+   * `runEntriesMax` entries (but at least one stored run's rest, however large). Undefined if
+   * `first` is not held.
+   */
+  read(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    bytesMax: number,
+  ): Promise<Run | undefined>;
+
+  /** Hashes of the held entries among `first`..`last`, contiguous from `first`; for fork search. */
+  hashes(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ): Promise<readonly Uint8Array[]>;
+
+  registers(space: SpaceTag): Promise<readonly StoredRegister[]>;
+
+  /** Keeps those that are newer than what is held; true for each that was kept. Durable on return. */
+  putRegisters(space: SpaceTag, registers: readonly StoredRegister[]): Promise<readonly boolean[]>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,470 @@
+/**
+ * A device's side of one space, as its leading tab runs it: everything that arrives is verified,
+ * committed, opened, delivered in causal order and applied; everything that is ours goes out; and
+ * registers tell everybody what has come through. The public face of the core: a transport hands
+ * it connections, a device store its disk, and the views hear of what changed.
+ *
+ *   leading ──another tab took over (fenced)──▶ deposed
+ *
+ * Invariants:
+ *  1. Nothing is applied that is not in the log, strictly committed, of an admitted replica, with
+ *     its causal past applied; each entry once (device/store.ts 2 to 4).
+ *  2. The delivery clock that is published never names more than is applied.
+ *  3. A deposed leader changes nothing and sends nothing.
+ *  4. What is read ahead of delivery is at most `aheadMax` entries of each log.
+ */
+import { Delivery, type DeliveredEntry } from "./device/delivery.ts";
+import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts";
+import type { Gate } from "./device/gate.ts";
+import type { RegisterDesk } from "./device/register-desk.ts";
+import type { AppliedState, DeviceStore, ReadyEntry } from "./device/store.ts";
+import type { Keyring } from "./crypto/keyring.ts";
+import type { Env } from "./env.ts";
+import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
+import { zeroHash } from "./log/chain.ts";
+import { lastSeq } from "./log/entry.ts";
+import type { LogHead, StoredRegister, VerifiedRun } from "./log/store.ts";
+import type { VerifyingSuite } from "./log/suite.ts";
+import { limits } from "./protocol/limits.ts";
+import { Effects } from "./sync/effects.ts";
+import { Exchange, type ExchangeHost } from "./sync/exchange.ts";
+import type { Session } from "./sync/session.ts";
+
+/** Entries of one log that may wait for their past in memory. */
+const aheadMax = 256;
+/** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
+const applyMax = 512;
+/** After a failed commit, how long until the next try. */
+const retryAfterMs = 5_000;
+
+export interface ReplicaHost {
+  /** In the read models now, in this order: paint, pass on to the other tabs. */
+  onApplied(entries: readonly ReadyEntry[], state: AppliedState): void;
+  /** Outbox, sync state or members' knowledge may have changed; coalesce and look. */
+  onChanged(): void;
+  /** A register was kept, ours or another's. */
+  onRegister(register: StoredRegister): void;
+  onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void;
+  /** `party` has committed our log up to `seq`; less than before if it lost some. */
+  onOwnStored(session: Session, seq: number): void;
+  onFork(replica: ReplicaId, seq: number): void;
+  /** The disk refused; everything waits and is tried again. Undefined when it works again. */
+  onStoreTrouble(error: unknown): void;
+  /** Another tab leads now. Final. */
+  onDeposed(): void;
+}
+
+export interface ReplicaOptions {
+  readonly env: Env;
+  readonly suite: VerifyingSuite;
+  readonly tag: SpaceTag;
+  readonly self: ReplicaId;
+  readonly store: DeviceStore;
+  readonly leaderEpoch: number;
+  readonly keyring: Keyring;
+  readonly gate: Gate;
+  readonly registers: RegisterDesk;
+  readonly host: ReplicaHost;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** What the store holds of the space, read before the replica is made. */
+export interface ReplicaBase {
+  readonly heads: readonly LogHead[];
+  readonly registers: readonly StoredRegister[];
+  readonly applied: AppliedState;
+}
+
+export async function readReplicaBase(store: DeviceStore, tag: SpaceTag): Promise<ReplicaBase> {
+  const [heads, registers, applied] = await Promise.all([
+    store.heads(tag),
+    store.registers(tag),
+    store.applied(tag),
+  ]);
+  return { heads, registers, applied };
+}
+
+interface Application {
+  readonly before: AppliedState;
+  readonly entries: readonly ReadyEntry[];
+  readonly after: AppliedState;
+}
+
+export class Replica implements ExchangeHost {
+  readonly exchange: Exchange;
+  readonly #options: ReplicaOptions;
+  readonly #effects: Effects;
+  readonly #delivery: Delivery;
+  readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
+  /** Logs whose next entries are being read and opened. */
+  readonly #loading = new Set<ReplicaId>();
+  /** Logs whose next entry is sealed under a key we were not given yet. */
+  readonly #unknownEpochs = new Map<ReplicaId, EpochId>();
+  #applied: AppliedState;
+  #applying: Application | undefined;
+  /** The disk has refused it: it is not on its way, and tried again with everything else. */
+  #applyFailed = false;
+  #retryAtMs = Number.POSITIVE_INFINITY;
+  #troubled = false;
+  /** Own registers that the disk has refused. */
+  readonly #unpublished = new Map<RegisterName, StoredRegister>();
+  #deposed = false;
+
+  constructor(options: ReplicaOptions, base: ReplicaBase) {
+    this.#options = options;
+    this.#effects = new Effects(options.onBug);
+    this.#applied = base.applied;
+    this.#delivery = new Delivery(
+      base.applied,
+      (replica) => replica === options.self || options.gate.admitted(replica),
+    );
+    const { env, suite, tag, store } = options;
+    this.exchange = new Exchange({
+      env,
+      suite,
+      tag,
+      heads: base.heads,
+      registers: base.registers,
+      effects: this.#effects,
+      host: this,
+      forwards: "held",
+      store: {
+        append: (runs) => store.append(tag, runs),
+        read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
+        hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
+        putRegisters: (registers) => store.putRegisters(tag, registers),
+      },
+    });
+    for (const head of base.heads) this.#delivery.know(head.replica);
+    for (const head of base.heads) this.#load(head.replica);
+    // The last leader may have died between applying and telling.
+    options.registers.clockMoved(base.applied.vector);
+  }
+
+  get applied(): AppliedState {
+    return this.#applied;
+  }
+
+  /** Entries that are held and not applied: on their way, waiting for their past, or parked. */
+  get unapplied(): number {
+    let count = 0;
+    for (const head of this.exchange.holdings.logs.values()) {
+      count += head.to - (this.#applied.vector.get(head.replica) ?? 0);
+    }
+    return count;
+  }
+
+  /** Most entries of one log that are read and wait for their past. */
+  get ahead(): number {
+    let most = 0;
+    for (const replica of this.exchange.holdings.logs.keys()) {
+      most = Math.max(most, this.#delivery.waiting(replica));
+    }
+    return most;
+  }
+
+  /** Logs that are held and whose author is not known: kept, not applied. */
+  unknownReplicas(): ReplicaId[] {
+    return [...this.exchange.holdings.logs.keys()].filter(
+      (replica) => replica !== this.#options.self && !this.#options.gate.admitted(replica),
+    );
+  }
+
+  // What the tab tells
+
+  /** A tab of this device has appended: the log's new head. */
+  ownAppended(head: LogHead): void {
+    if (this.#deposed) return;
+    this.exchange.ownHeld(head);
+    this.#delivery.know(head.replica);
+    this.#load(head.replica);
+    this.#options.host.onChanged();
+  }
+
+  /** Keys or members are known now that were not: try again what waited for them. */
+  reconsider(): void {
+    this.#unknownEpochs.clear();
+    for (const replica of this.exchange.holdings.logs.keys()) this.#load(replica);
+    this.#deliver();
+  }
+
+  /** Publishes a new value of an own register, once it is committed. */
+  publish(register: StoredRegister): void {
+    if (this.#deposed) return;
+    const { store, tag, leaderEpoch, host } = this.#options;
+    this.#effects.start(
+      store.publish(tag, leaderEpoch, register),
+      (outcome) => {
+        if (outcome === "fenced") return this.#depose();
+        this.#worked();
+        if (outcome === "moved") return this.#overtaken(register);
+        this.exchange.ownRegister(register);
+        host.onRegister(register);
+      },
+      (error) => {
+        // A newer value of the same register takes its place.
+        this.#unpublished.set(register.name, register);
+        this.#failed(error);
+      },
+    );
+  }
+
+  /** One of ours from a time this device forgot has come in under this number: we go above it. */
+  #overtaken({ replica, name }: StoredRegister): void {
+    const { store, tag, registers, host } = this.#options;
+    const readBack = store.registers(tag).then(async (held) => {
+      const newest = held.find((each) => each.replica === replica && each.name === name);
+      if (newest !== undefined) await registers.takeBack(newest);
+      return newest;
+    });
+    this.#effects.start(
+      readBack,
+      (newest) => {
+        if (newest === undefined) return;
+        this.exchange.ownRegister(newest);
+        host.onRegister(newest);
+        host.onChanged();
+      },
+      (error) => this.#failed(error),
+    );
+  }
+
+  wakeAtMs(): number {
+    return Math.min(this.#retryAtMs, this.#options.registers.wakeAtMs());
+  }
+
+  tick(): void {
+    if (this.#deposed) return;
+    const now = this.#options.env.clock.now();
+    if (now >= this.#retryAtMs) {
+      this.#retry();
+    }
+    this.#publishDue();
+  }
+
+  close(): void {
+    this.#deposed = true;
+    this.#effects.close();
+    for (const session of [...this.exchange.sessions]) session.closed();
+  }
+
+  // ExchangeHost
+
+  onVerified(): void {}
+
+  onHeld(run: VerifiedRun): void {
+    const { replica, first } = run;
+    this.#delivery.know(replica);
+    const isNext = first === this.#delivery.nextSeq(replica) && !this.#loading.has(replica);
+    if (isNext && this.#delivery.waiting(replica) < aheadMax) this.#open(run);
+    else this.#load(replica);
+    this.#options.host.onChanged();
+  }
+
+  onRegister(register: StoredRegister): void {
+    this.#options.host.onRegister(register);
+    this.#options.host.onChanged();
+  }
+
+  onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void {
+    this.#options.host.onWhisper(session, publicKey, whisper);
+  }
+
+  onStored(session: Session, replica: ReplicaId, seq: number): void {
+    if (replica === this.#options.self) this.#options.host.onOwnStored(session, seq);
+    this.#options.host.onChanged();
+  }
+
+  onCompared(session: Session): void {
+    this.#options.host.onOwnStored(session, session.storedTo(this.#options.self));
+    this.#options.host.onChanged();
+  }
+
+  onFork(_session: Session, replica: ReplicaId, seq: number): void {
+    this.#options.host.onFork(replica, seq);
+  }
+
+  onInvite(session: Session): void {
+    session.leave(4403, 0, "devices keep no invites");
+  }
+
+  onSessionClosed(): void {
+    this.#options.host.onChanged();
+  }
+
+  onStoreFailed(error: unknown): void {
+    this.#failed(error);
+  }
+
+  onIdle(): void {}
+
+  // Opening
+
+  #load(replica: ReplicaId): void {
+    if (this.#deposed || this.#loading.has(replica) || this.#unknownEpochs.has(replica)) return;
+    const first = this.#delivery.nextSeq(replica);
+    const head = this.exchange.holdings.head(replica);
+    if (head === undefined || head.to < first || this.#delivery.waiting(replica) >= aheadMax)
+      return;
+    this.#loading.add(replica);
+    this.#effects.start(
+      this.#read(replica, first),
+      (run) => {
+        this.#loading.delete(replica);
+        // Undefined: a damaged or vanished row. Comparing with others brings the entries back.
+        if (run !== undefined && run.first === this.#delivery.nextSeq(replica)) this.#open(run);
+      },
+      (error) => {
+        this.#loading.delete(replica);
+        this.#failed(error);
+      },
+    );
+  }
+
+  async #read(replica: ReplicaId, first: number): Promise<HashedRun | undefined> {
+    const { store, tag } = this.#options;
+    const run = await store.read(tag, replica, first, limits.runBytesMax);
+    if (run === undefined) return undefined;
+    const before = Math.max(1, first - 1);
+    const hashes = await store.hashes(tag, replica, before, lastSeq(run));
+    const previous = first === 1 ? zeroHash : hashes[0];
+    const own = first === 1 ? hashes : hashes.slice(1);
+    if (previous === undefined || own.length < run.entries.length) return undefined;
+    return { replica, first, entries: run.entries, previous, hashes: own };
+  }
+
+  #open(run: HashedRun): void {
+    const { replica } = run;
+    const { keyring, store, tag } = this.#options;
+    const nonces = this.#nonces.get(replica) ?? new Map<number, Uint8Array>();
+    this.#nonces.set(replica, nonces);
+    this.#loading.add(replica);
+    const opening = {
+      keyring,
+      sessionNonce: (of: ReplicaId, seq: number) => store.sessionNonce(tag, of, seq),
+    };
+    const examined = openEntries(opening, run, nonces).then(async (result) => {
+      await this.#options.gate.examine(result.opened);
+      return result;
+    });
+    this.#effects.start(
+      examined,
+      (result) => {
+        this.#loading.delete(replica);
+        this.#opened(replica, result);
+      },
+      (error) => {
+        this.#loading.delete(replica);
+        this.#failed(error);
+      },
+    );
+  }
+
+  #opened(replica: ReplicaId, { opened, unknownEpoch }: OpenedRun): void {
+    for (const entry of opened) {
+      if (entry.seq === this.#delivery.nextSeq(replica)) this.#delivery.add(entry);
+    }
+    if (unknownEpoch !== undefined) this.#unknownEpochs.set(replica, unknownEpoch);
+    this.#deliver();
+    this.#load(replica);
+  }
+
+  // Applying
+
+  #deliver(): void {
+    if (this.#deposed || this.#applying !== undefined) return;
+    const delivered = this.#delivery.take(applyMax);
+    if (delivered.length === 0) return;
+    const application: Application = {
+      before: this.#applied,
+      entries: delivered.map((each) => this.#ready(each)),
+      after: this.#delivery.state,
+    };
+    this.#applying = application;
+    this.#apply(application);
+  }
+
+  #ready({ entry, deps, lamport }: DeliveredEntry): ReadyEntry {
+    const { replica, seq, hash, plain, nonces, openedAt } = entry;
+    return {
+      replica,
+      seq,
+      hash,
+      lamport,
+      deps,
+      document: plain?.document,
+      operations: plain?.operations ?? [],
+      nonces,
+      openedAt,
+      appliedAtMs: this.#options.env.clock.now(),
+    };
+  }
+
+  #apply(application: Application): void {
+    const { store, tag, leaderEpoch, host } = this.#options;
+    const { before, entries, after } = application;
+    this.#effects.start(
+      store.apply(tag, leaderEpoch, before, entries, after),
+      (outcome) => {
+        if (outcome !== "applied") return this.#depose();
+        this.#applying = undefined;
+        this.#applied = after;
+        this.#worked();
+        host.onApplied(entries, after);
+        // Members may have been admitted by these very entries.
+        for (const replica of new Set(entries.map((entry) => entry.replica))) this.#load(replica);
+        this.#options.registers.clockMoved(after.vector);
+        this.#publishDue();
+        host.onChanged();
+        this.#deliver();
+      },
+      (error) => {
+        this.#applyFailed = true;
+        this.#failed(error);
+      },
+    );
+  }
+
+  #publishDue(): void {
+    const { registers } = this.#options;
+    this.#effects.start(registers.takeDue(), (due) => {
+      for (const register of due) this.publish(register);
+    });
+  }
+
+  /** Everything that the disk refused is tried again, and what it lost is asked for. */
+  #retry(): void {
+    this.#retryAtMs = Number.POSITIVE_INFINITY;
+    const unpublished = [...this.#unpublished.values()];
+    this.#unpublished.clear();
+    if (this.#applying === undefined) {
+      if (unpublished.length === 0) this.#worked();
+    } else if (this.#applyFailed) {
+      this.#applyFailed = false;
+      this.#apply(this.#applying);
+    }
+    for (const register of unpublished) this.publish(register);
+    for (const replica of [...this.exchange.holdings.logs.keys()]) this.#load(replica);
+    this.exchange.compare();
+  }
+
+  #worked(): void {
+    if (!this.#troubled || this.#retryAtMs !== Number.POSITIVE_INFINITY) return;
+    this.#troubled = false;
+    this.#options.host.onStoreTrouble(undefined);
+  }
+
+  #failed(error: unknown): void {
+    this.#troubled = true;
+    this.#retryAtMs = this.#options.env.clock.now() + retryAfterMs;
+    this.#options.host.onStoreTrouble(error);
+    // It wants to be called at another time now.
+    this.#options.host.onChanged();
+  }
+
+  #depose(): void {
+    if (this.#deposed) return;
+    this.close();
+    this.#options.host.onDeposed();
+  }
+}

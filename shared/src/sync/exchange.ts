@@ -1,0 +1,330 @@
+/**
+ * One party's side of one space: what it holds, all sessions about it, and the way of entries and
+ * registers from a session through verification and commit to the other sessions. A relay's room
+ * and a device's replica are both built around one.
+ *
+ * Invariants:
+ *  1. `holdings` names only what the store has committed; `stored` and digests speak from it.
+ *  2. A run goes to other sessions after verification (`forwards: "verified"`, a relay) or after
+ *     the commit (`"held"`, a device); never before verification.
+ *  3. A register is kept and passed on only if its signature holds and it is newer.
+ *  4. Another party is asked for a log only while no other session is being asked.
+ */
+import type { Env } from "../env.ts";
+import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
+import { lastSeq, type Run } from "../log/entry.ts";
+import { isRefusal } from "../log/refusal.ts";
+import { newerRegister, parseRegister, verifyRegister } from "../log/register.ts";
+import { replicaIdOf } from "../log/replica-key.ts";
+import type { Appended, LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type { VerifyingSuite } from "../log/suite.ts";
+import { isMalformed } from "../bytes/malformed.ts";
+import { frameOfRun } from "../protocol/codec.ts";
+import { codeOfFault, codes } from "../protocol/codes.ts";
+import { limits } from "../protocol/limits.ts";
+import type { Frame, HeadRow } from "../protocol/messages.ts";
+import type { Effects } from "./effects.ts";
+import { Holdings } from "./holdings.ts";
+import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
+import type { Session, SessionOwner } from "./session.ts";
+
+/** The store as one space sees it. */
+export interface SpaceStore {
+  append(runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
+  read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
+  hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
+  putRegisters(registers: readonly StoredRegister[]): Promise<readonly boolean[]>;
+}
+
+export interface ExchangeHost {
+  /** A verified run has been passed on or will be; not durable yet. */
+  onVerified(run: VerifiedRun): void;
+  /** Durable here now. */
+  onHeld(run: VerifiedRun): void;
+  /** Durable here now, newer than what was held. */
+  onRegister(register: StoredRegister): void;
+  onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void;
+  onStored(session: Session, replica: ReplicaId, seq: number): void;
+  onCompared(session: Session): void;
+  onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
+  onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
+  onSessionClosed(session: Session): void;
+  onStoreFailed(error: unknown): void;
+  /** Nothing is on its way into the store any more (`idle`). */
+  onIdle(): void;
+}
+
+export interface ExchangeOptions {
+  readonly env: Env;
+  readonly suite: VerifyingSuite;
+  readonly tag: SpaceTag;
+  readonly store: SpaceStore;
+  readonly heads: readonly LogHead[];
+  readonly registers: readonly StoredRegister[];
+  readonly effects: Effects;
+  readonly host: ExchangeHost;
+  readonly forwards: "verified" | "held";
+}
+
+export class Exchange implements SessionOwner, IntakeHost {
+  readonly holdings: Holdings;
+  readonly effects: Effects;
+  readonly sessions = new Set<Session>();
+  readonly #options: ExchangeOptions;
+  readonly #intake: Intake;
+  /** Keys of logs that are not held yet but were announced: needed to pass a first run on. */
+  readonly #publicKeys = new Map<ReplicaId, Uint8Array>();
+  #registerBatch: { register: StoredRegister; source: Session }[] = [];
+  #puttingRegisters = false;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.effects = options.effects;
+    this.holdings = new Holdings(options.heads, options.registers);
+    this.#intake = new Intake({
+      suite: options.suite,
+      space: options.tag,
+      holdings: this.holdings,
+      effects: options.effects,
+      host: this,
+    });
+  }
+
+  /** No run is being verified or committed. */
+  get idle(): boolean {
+    return !this.#intake.busy && !this.#puttingRegisters;
+  }
+
+  join(session: Session): void {
+    this.sessions.add(session);
+  }
+
+  /** The store holds own entries that did not come through a session. */
+  ownHeld(head: LogHead): void {
+    if (head.to <= this.holdings.to(head.replica)) return;
+    this.holdings.setHead(head);
+    this.#intake.reset(head.replica);
+    for (const session of this.sessions) session.offerFromStore(head.replica);
+  }
+
+  /** A run that another party of the same store has committed (a relay beside us, another tab). */
+  heldElsewhere(run: VerifiedRun): void {
+    const to = this.holdings.to(run.replica);
+    if (lastSeq(run) <= to || run.first > to + 1) return;
+    const { replica, publicKey } = run;
+    const hash = run.hashes[run.hashes.length - 1];
+    if (hash === undefined) throw new Error("a run is never empty");
+    this.holdings.setHead({
+      replica,
+      publicKey,
+      from: this.holdings.head(replica)?.from ?? 1,
+      to: lastSeq(run),
+      hash,
+    });
+    this.#intake.reset(replica);
+    this.#forward(run, undefined);
+  }
+
+  /** The store holds a register that did not come through a session. */
+  ownRegister(register: StoredRegister): void {
+    if (!newerRegister(register, this.holdings.register(register.replica, register.name))) return;
+    this.holdings.setRegister(register);
+    for (const session of this.sessions) {
+      if (session.isFollowing) session.sendRegister(register.publicKey, register.bytes);
+    }
+  }
+
+  /** Every party is compared with again. */
+  compare(): void {
+    for (const session of this.sessions) session.compare();
+  }
+
+  // SessionOwner
+
+  isReplicaKey(replica: ReplicaId, publicKey: Uint8Array): boolean {
+    const known = this.publicKeyOf(replica);
+    if (known !== undefined) return known.every((byte, index) => byte === publicKey[index]);
+    return replicaIdOf(this.#options.suite, publicKey) === replica;
+  }
+
+  publicKeyOf(replica: ReplicaId): Uint8Array | undefined {
+    return this.holdings.head(replica)?.publicKey ?? this.#publicKeys.get(replica);
+  }
+
+  read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined> {
+    return this.#options.store.read(replica, first, bytesMax);
+  }
+
+  hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]> {
+    return this.#options.store.hashes(replica, first, last);
+  }
+
+  onRun(session: Session, publicKey: Uint8Array, run: Run): void {
+    if (!this.holdings.head(run.replica)) {
+      if (this.holdings.logs.size + this.#publicKeys.size >= limits.logsMax) {
+        return session.leave(codes.tooLarge, 0, `${limits.logsMax} logs are the most in a space`);
+      }
+      this.#publicKeys.set(run.replica, publicKey);
+    }
+    this.#intake.offer(session, publicKey, run);
+  }
+
+  onRegister(session: Session, publicKey: Uint8Array, bytes: Uint8Array): void {
+    const { suite, tag, effects } = this.#options;
+    const parts = parseRegister(bytes);
+    if (isMalformed(parts)) return session.connection.end(codeOfFault(parts.fault), parts.message);
+    const held = this.holdings.register(parts.replica, parts.name);
+    if (held !== undefined && !newerRegister(parts, held)) return;
+    if (!this.isReplicaKey(parts.replica, publicKey)) {
+      return session.connection.end(codes.entryRefused, "register is not of its replica's key");
+    }
+    effects.start(verifyRegister(suite, tag, publicKey, bytes), (verdict) => {
+      if (isRefusal(verdict)) {
+        return session.connection.end(codeOfFault(verdict.fault), verdict.words);
+      }
+      const before = this.holdings.register(verdict.replica, verdict.name);
+      if (before !== undefined && !newerRegister(verdict, before)) return;
+      if (
+        before === undefined &&
+        this.holdings.registersOf(verdict.replica) >= limits.registersMax
+      ) {
+        return session.leave(codes.tooLarge, 0, "too many registers of one replica");
+      }
+      this.#registerBatch.push({ register: verdict, source: session });
+      this.#flushRegisters();
+    });
+  }
+
+  onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void {
+    this.#options.host.onWhisper(session, publicKey, whisper);
+  }
+
+  onStored(session: Session, replica: ReplicaId, seq: number): void {
+    this.#options.host.onStored(session, replica, seq);
+  }
+
+  onCompared(session: Session): void {
+    this.#options.host.onCompared(session);
+  }
+
+  onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void {
+    // A relay pushes unasked; only what others merely hold is asked for, of one at a time.
+    if (session.withRelay) return;
+    for (const { replica, to } of rows) {
+      if (!session.mayWant) return;
+      if (session.proven.has(replica)) continue;
+      const first = this.#intake.verifiedTo(replica) + 1;
+      if (first <= to && !this.#isAsked(replica)) session.want(replica, first, to);
+    }
+  }
+
+  #isAsked(replica: ReplicaId): boolean {
+    for (const session of this.sessions) if (session.isWanting(replica)) return true;
+    return false;
+  }
+
+  onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
+    this.#options.host.onFork(session, replica, seq, theirHash);
+  }
+
+  onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void {
+    this.#options.host.onInvite(session, frame);
+  }
+
+  onClosed(session: Session): void {
+    this.sessions.delete(session);
+    this.#options.host.onSessionClosed(session);
+    // What was asked of it may be held by another: compare, who has it will say so.
+    for (const other of this.sessions) {
+      if (!other.withRelay && other.missing > 0) other.compare();
+    }
+  }
+
+  // IntakeHost
+
+  onVerified(run: VerifiedRun, source: RunSource): void {
+    this.#options.host.onVerified(run);
+    if (this.#options.forwards === "verified") this.#forward(run, source);
+  }
+
+  onHeld(run: VerifiedRun, source: RunSource): void {
+    this.#publicKeys.delete(run.replica);
+    this.#options.host.onHeld(run);
+    if (this.#options.forwards === "held") this.#forward(run, source);
+    // Sessions that were too far behind to be forwarded to read it from the store.
+    else for (const session of this.sessions) session.offerFromStore(run.replica);
+  }
+
+  onBatchHeld(): void {
+    const now = this.#options.env.clock.now();
+    for (const session of this.sessions) session.confirmIfDue(now);
+  }
+
+  onStoreFailed(error: unknown): void {
+    this.#publicKeys.clear();
+    // The host first: it may want to tell those whose entries were lost from the others.
+    this.#options.host.onStoreFailed(error);
+    for (const session of this.sessions) session.forgetReceived();
+  }
+
+  onIdle(): void {
+    if (this.idle) this.#options.host.onIdle();
+  }
+
+  persist(runs: readonly VerifiedRun[]): Promise<readonly Appended[]> {
+    return this.#options.store.append(runs);
+  }
+
+  #forward(run: VerifiedRun, source: RunSource | undefined): void {
+    // Parties that share log numbers get the same bytes: framed once (a relay's sockets).
+    const encoded = new Map<number, Uint8Array>();
+    const encode = (log: number, epoch: EpochId): Uint8Array => {
+      const known = encoded.get(log);
+      if (known !== undefined) return known;
+      const frame = frameOfRun(log, epoch, run);
+      encoded.set(log, frame);
+      return frame;
+    };
+    for (const session of this.sessions) {
+      if (session === source) continue;
+      session.offer(run, run.publicKey, encode);
+    }
+  }
+
+  #registerHeld(register: StoredRegister, source: Session): void {
+    const before = this.holdings.register(register.replica, register.name);
+    if (before !== undefined && !newerRegister(register, before)) return;
+    this.holdings.setRegister(register);
+    this.#options.host.onRegister(register);
+    if (this.#options.forwards === "held") return;
+    for (const session of this.sessions) {
+      if (session === source || !session.isFollowing) continue;
+      session.sendRegister(register.publicKey, register.bytes);
+    }
+  }
+
+  #flushRegisters(): void {
+    if (this.#puttingRegisters || this.#registerBatch.length === 0) return;
+    const batch = this.#registerBatch;
+    this.#registerBatch = [];
+    this.#puttingRegisters = true;
+    this.effects.start(
+      this.#options.store.putRegisters(batch.map(({ register }) => register)),
+      () => {
+        this.#puttingRegisters = false;
+        // One that was not news to the store is there already, or a newer one is: another tab or
+        // relay has put it. Either way it is held, and may be news here.
+        for (const { register, source } of batch) this.#registerHeld(register, source);
+        this.#flushRegisters();
+        this.onIdle();
+      },
+      (error) => {
+        // Registers are sent again by the next comparison; losing one is harmless.
+        this.#puttingRegisters = false;
+        this.#registerBatch = [];
+        this.#options.host.onStoreFailed(error);
+        this.onIdle();
+      },
+    );
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What one party holds of one space, in memory: the head of every log and the newest version of
+ * every register, with their digests. Sessions compare against it; only durable facts enter it.
+ */
+import type { RegisterName, ReplicaId } from "../id/id.ts";
+import { LogDigest, RegisterDigest } from "../log/digest.ts";
+import type { LogHead, StoredRegister } from "../log/store.ts";
+
+export class Holdings {
+  readonly #logs = new Map<ReplicaId, LogHead>();
+  readonly #registers = new Map<string, StoredRegister>();
+  readonly #registersOf = new Map<ReplicaId, number>();
+  readonly #logDigest = new LogDigest();
+  readonly #registerDigest = new RegisterDigest();
+
+  constructor(heads: readonly LogHead[], registers: readonly StoredRegister[]) {
+    for (const head of heads) this.setHead(head);
+    for (const register of registers) this.setRegister(register);
+  }
+
+  get logs(): ReadonlyMap<ReplicaId, LogHead> {
+    return this.#logs;
+  }
+
+  get registers(): IterableIterator<StoredRegister> {
+    return this.#registers.values();
+  }
+
+  get registerCount(): number {
+    return this.#registers.size;
+  }
+
+  /** How many registers of that replica are held. */
+  registersOf(replica: ReplicaId): number {
+    return this.#registersOf.get(replica) ?? 0;
+  }
+
+  head(replica: ReplicaId): LogHead | undefined {
+    return this.#logs.get(replica);
+  }
+
+  /** Greatest seq held of a log, 0 for none. */
+  to(replica: ReplicaId): number {
+    return this.#logs.get(replica)?.to ?? 0;
+  }
+
+  register(replica: ReplicaId, name: RegisterName): StoredRegister | undefined {
+    return this.#registers.get(`${replica}/${name}`);
+  }
+
+  setHead(head: LogHead): void {
+    const before = this.#logs.get(head.replica);
+    this.#logDigest.replace(before?.hash, head.hash);
+    this.#logs.set(head.replica, head);
+  }
+
+  setRegister(register: StoredRegister): void {
+    const key = `${register.replica}/${register.name}`;
+    const before = this.#registers.get(key);
+    this.#registerDigest.replace(before?.bodyHash, register.bodyHash);
+    if (before === undefined) {
+      this.#registersOf.set(register.replica, this.registersOf(register.replica) + 1);
+    }
+    this.#registers.set(key, register);
+  }
+
+  /** XOR over head hashes[:16]; a snapshot. */
+  logDigest(): Uint8Array {
+    return this.#logDigest.value();
+  }
+
+  registerDigest(): Uint8Array {
+    return this.#registerDigest.value();
+  }
+}

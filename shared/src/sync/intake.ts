@@ -1,0 +1,282 @@
+/**
+ * The way of foreign runs into a log: chain recomputed, head signature checked, committed. One
+ * verification per log at a time (each needs the hash before it), many logs at once; commits are
+ * batched, one batch at a time, and keep each log's order.
+ *
+ * Invariants:
+ *  1. Nothing is persisted that was not verified against the entry before it.
+ *  2. A log's runs are persisted in order; `holdings` moves only after the commit.
+ *  3. A source is blamed only where its run must be wrong: it agreed with us on the entry before.
+ *     Otherwise the two may hold branches of a fork, which ends nobody's session.
+ *  4. What is queued is bounded by the sources' windows (session.ts enforces them).
+ *  5. A source hears that a run is held only if what is held is that run.
+ */
+import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { equalBytes } from "../bytes/bytes.ts";
+import { chainHashes, verifyHead, zeroHash } from "../log/chain.ts";
+import { lastSeq, type Run } from "../log/entry.ts";
+import type { Appended, VerifiedRun } from "../log/store.ts";
+import type { VerifyingSuite } from "../log/suite.ts";
+import type { Effects } from "./effects.ts";
+import type { Holdings } from "./holdings.ts";
+
+/** Where a run came from: a session, or anything else that hands over entries. */
+export interface RunSource {
+  /** Whether this source is known to hold the same entry as we at `seq` (0: trivially). */
+  agreesAt(replica: ReplicaId, seq: number): boolean;
+  /** The run was wrong beyond doubt. */
+  runRefused(replica: ReplicaId, detail: string): void;
+  /** The run does not continue what we hold, and neither side is to blame: look for a fork. */
+  runDiverges(replica: ReplicaId, heldTo: number): void;
+  /** At `seq`, which we hold, the source has another entry; `theirHash` is that one's. */
+  runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
+  /** The run begins after `from`: entries `from`… are missing. */
+  runMissing(replica: ReplicaId, from: number): void;
+  /** Everything up to `seq` is durable here, or was already. */
+  runHeld(replica: ReplicaId, seq: number): void;
+}
+
+export interface IntakeHost {
+  /** Verified, not yet durable: a relay forwards it now. */
+  onVerified(run: VerifiedRun, source: RunSource): void;
+  /** Durable: `holdings` has it. */
+  onHeld(run: VerifiedRun, source: RunSource): void;
+  /** A commit is through: who is waiting for `stored` may hear it. */
+  onBatchHeld(): void;
+  /** The store failed; nothing of the batch is promised. The intake has forgotten the batch. */
+  onStoreFailed(error: unknown): void;
+  /** Nothing is being verified or committed any more. */
+  onIdle(): void;
+  persist(runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
+  /** Of entries that are held, contiguous from `first`. */
+  hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
+}
+
+interface Waiting {
+  readonly source: RunSource;
+  readonly run: Run;
+  readonly publicKey: Uint8Array;
+}
+
+interface LogIntake {
+  /** Verified up to here; at least what is durable. */
+  to: number;
+  hash: Uint8Array;
+  /** A run is compared or verified, and the next one waits. */
+  verifying: boolean;
+  /** Verified runs whose commit is on its way. */
+  committing: number;
+  readonly queue: Waiting[];
+  /** Runs that repeat what is being committed: looked at again when it is held. */
+  repeats: Waiting[];
+}
+
+export interface IntakeOptions {
+  readonly suite: VerifyingSuite;
+  readonly space: SpaceTag;
+  readonly holdings: Holdings;
+  readonly effects: Effects;
+  readonly host: IntakeHost;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #logs = new Map<ReplicaId, LogIntake>();
+  #batch: { readonly run: VerifiedRun; readonly source: RunSource }[] = [];
+  #persisting = false;
+  /** Counts resets; results of verifications begun before one are dropped. */
+  #generation = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Verified up to here, durable or about to be. */
+  verifiedTo(replica: ReplicaId): number {
+    return this.#logs.get(replica)?.to ?? this.#options.holdings.to(replica);
+  }
+
+  get busy(): boolean {
+    return this.#persisting || this.#batch.length > 0 || this.#logs.size > 0;
+  }
+
+  offer(source: RunSource, publicKey: Uint8Array, run: Run): void {
+    let log = this.#logs.get(run.replica);
+    if (log === undefined) {
+      const head = this.#options.holdings.head(run.replica);
+      log = {
+        to: head?.to ?? 0,
+        hash: head?.hash ?? zeroHash,
+        verifying: false,
+        committing: 0,
+        queue: [],
+        repeats: [],
+      };
+      this.#logs.set(run.replica, log);
+    }
+    log.queue.push({ source, run, publicKey });
+    this.#next(run.replica, log);
+  }
+
+  /** The holdings of a log moved without us (own entries): later runs continue from there. */
+  reset(replica: ReplicaId): void {
+    const log = this.#logs.get(replica);
+    if (log !== undefined && log.to < this.#options.holdings.to(replica)) {
+      this.#goOnFromHoldings(replica, log);
+    }
+  }
+
+  #next(replica: ReplicaId, log: LogIntake): void {
+    while (!log.verifying) {
+      const waiting = log.queue.shift();
+      if (waiting === undefined) {
+        // Holdings know it all: forget.
+        if (log.committing > 0) return;
+        this.#logs.delete(replica);
+        if (!this.busy) this.#options.host.onIdle();
+        return;
+      }
+      const last = lastSeq(waiting.run);
+      if (waiting.run.first > log.to + 1) waiting.source.runMissing(replica, log.to + 1);
+      else if (last > log.to) this.#verify(replica, log, waiting);
+      else if (last > this.#options.holdings.to(replica)) log.repeats.push(waiting);
+      else this.#compare(replica, log, waiting);
+    }
+  }
+
+  /** The run repeats what is held, if it is the same: "held" said of another branch were a lie. */
+  #compare(replica: ReplicaId, log: LogIntake, { source, run }: Waiting): void {
+    const { suite, space, host } = this.#options;
+    const last = lastSeq(run);
+    const from = Math.max(1, run.first - 1);
+    const compared = (held: readonly Uint8Array[]): void => {
+      const previous = run.first === 1 ? zeroHash : held[0];
+      const ours = held[last - from];
+      // What cannot be compared (truncated, damaged) is neither confirmed nor held against anybody.
+      if (previous === undefined || ours === undefined) return source.runMissing(replica, last + 1);
+      const theirs = chainHashes(suite, space, run, previous).at(-1) ?? zeroHash;
+      if (equalBytes(theirs, ours)) source.runHeld(replica, last);
+      else source.runForks(replica, last, theirs);
+    };
+    this.#whileVerifying(replica, log, host.hashes(replica, from, last), compared, () =>
+      compared([]),
+    );
+  }
+
+  #verify(replica: ReplicaId, log: LogIntake, waiting: Waiting): void {
+    const { suite, space } = this.#options;
+    const { source, publicKey } = waiting;
+    // An overlap is cut off: the chain and the signature decide whether the rest continues ours.
+    const known = log.to - waiting.run.first + 1;
+    const run: Run =
+      known > 0
+        ? { ...waiting.run, first: log.to + 1, entries: waiting.run.entries.slice(known) }
+        : waiting.run;
+    const previous = log.hash;
+    const hashes = chainHashes(suite, space, run, previous);
+    const verified: VerifiedRun = { ...run, publicKey, previous, hashes };
+    const before = log.to;
+    this.#whileVerifying(replica, log, verifyHead(suite, space, run, hashes, publicKey), (good) => {
+      // The log moved meanwhile: what was verified continues nothing.
+      if (log.to !== before) log.queue.unshift(waiting);
+      else if (good) this.#accept(log, verified, source);
+      else if (source.agreesAt(replica, before)) {
+        source.runRefused(replica, "chain or signature is wrong");
+      } else source.runDiverges(replica, before);
+    });
+  }
+
+  #whileVerifying<T>(
+    replica: ReplicaId,
+    log: LogIntake,
+    effect: Promise<T>,
+    done: (value: T) => void,
+    failed?: () => void,
+  ): void {
+    const generation = this.#generation;
+    const then = (step: () => void): void => {
+      if (generation !== this.#generation) return;
+      log.verifying = false;
+      step();
+      this.#next(replica, log);
+    };
+    log.verifying = true;
+    this.#options.effects.start(
+      effect,
+      (value) => then(() => done(value)),
+      failed && (() => then(failed)),
+    );
+  }
+
+  #accept(log: LogIntake, run: VerifiedRun, source: RunSource): void {
+    log.to = lastSeq(run);
+    log.hash = run.hashes[run.hashes.length - 1] ?? log.hash;
+    log.committing++;
+    this.#options.host.onVerified(run, source);
+    this.#batch.push({ run, source });
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#persisting || this.#batch.length === 0) return;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#persisting = true;
+    const { effects, host } = this.#options;
+    effects.start(
+      host.persist(batch.map(({ run }) => run)),
+      (outcomes) => {
+        this.#persisting = false;
+        batch.forEach(({ run, source }, index) => this.#settle(run, source, outcomes[index]));
+        host.onBatchHeld();
+        this.#flush();
+      },
+      (error) => {
+        this.#persisting = false;
+        this.#forgetUndurable();
+        host.onStoreFailed(error);
+        if (!this.busy) host.onIdle();
+      },
+    );
+  }
+
+  #settle(run: VerifiedRun, source: RunSource, outcome: Appended | undefined): void {
+    const { holdings, host } = this.#options;
+    const { replica } = run;
+    if (outcome === undefined) throw new Error("the store answered fewer outcomes than runs");
+    switch (outcome.kind) {
+      case "held":
+        if (outcome.head.to > holdings.to(replica)) holdings.setHead(outcome.head);
+        // First who brought it: then nobody sends it back to them.
+        source.runHeld(replica, lastSeq(run));
+        host.onHeld(run, source);
+        break;
+      case "fork":
+        source.runDiverges(replica, outcome.head.to);
+        break;
+      case "gap":
+        // Another writer of the same store rolled back under us: ask again from what it has.
+        source.runMissing(replica, outcome.to + 1);
+        break;
+    }
+    const log = this.#logs.get(replica);
+    if (log === undefined) return;
+    log.committing--;
+    if (outcome.kind !== "held") this.#goOnFromHoldings(replica, log);
+    log.queue.unshift(...log.repeats.splice(0));
+    this.#next(replica, log);
+  }
+
+  #goOnFromHoldings(replica: ReplicaId, log: LogIntake): void {
+    const head = this.#options.holdings.head(replica);
+    log.to = head?.to ?? 0;
+    log.hash = head?.hash ?? zeroHash;
+  }
+
+  /** After a failed commit only what is durable counts; sources are compared with again. */
+  #forgetUndurable(): void {
+    this.#generation++;
+    this.#batch = [];
+    this.#logs.clear();
+  }
+}

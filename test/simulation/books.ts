@@ -1,0 +1,508 @@
+/**
+ * What really happened in a world, written down from outside, and what everybody says about it. Each
+ * check stands where the claim is made, at that moment; docs/simulation.md lists them. Nothing in here
+ * asks the code under test what is true: disks are watched by their transactions, writes by the
+ * hand that made them.
+ */
+import { equalBytes } from "@skein/shared/bytes/bytes.ts";
+import { isMalformed } from "@skein/shared/bytes/malformed.ts";
+import { draftPost, understandChannel } from "@skein/shared/chat/post.ts";
+import { dominates, seqOf, type VersionVector } from "@skein/shared/clock/version-vector.ts";
+import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
+import type { AppliedState, Operation, ReadyEntry } from "@skein/shared/device/store.ts";
+import { stores } from "@skein/shared/device/stores.ts";
+import type { WriterPosition } from "@skein/shared/device/writer.ts";
+import { documentId, type DocumentId, type ReplicaId } from "@skein/shared/id/id.ts";
+import { decodeNoteUpdate, encodeNoteUpdate } from "@skein/shared/note/note-operation.ts";
+import { codes } from "@skein/shared/protocol/codes.ts";
+import { limits } from "@skein/shared/protocol/limits.ts";
+import type { Connection, Ending } from "@skein/shared/sync/connection.ts";
+import type { Session } from "@skein/shared/sync/session.ts";
+import type { Ground } from "./ground.ts";
+import type { Commit } from "./sim-disk.ts";
+import type { SimDevice } from "./sim-device.ts";
+import type { SimRelay } from "./sim-relay.ts";
+import type { SimTab } from "./sim-tab.ts";
+
+export const channel: DocumentId = documentId(new Uint8Array(8).fill(0xc4));
+export const note: DocumentId = documentId(new Uint8Array(8).fill(0xd0));
+
+const postKind = 0x30;
+const updateKind = 0x40;
+
+/** Something a person wrote, as a message or into the note. */
+export interface Write {
+  readonly name: string;
+  readonly device: SimDevice;
+  readonly document: DocumentId;
+  /** What the device had applied when it was written, and the greatest Lamport time of that. */
+  readonly past: VersionVector;
+  readonly pastLamport: number;
+  readonly build: (position: WriterPosition) => readonly RawOperation[];
+  /** Seq of the entry that carries it, as it was applied somewhere. */
+  entry: number | undefined;
+}
+
+/** An entry as somebody applied it, with how many of each kind its log holds up to it. */
+interface Known {
+  readonly hash: Uint8Array;
+  readonly write: Write;
+  readonly posts: number;
+  readonly updates: number;
+}
+
+/** What a device has shown to its person or kept in its read models. */
+interface Shown {
+  /** Entries that views were told of, by log: a frozen leader may tell late what it applied in time. */
+  readonly told: Map<ReplicaId, Set<number>>;
+  /** The applied vector as committed; the most it ever was. */
+  applied: VersionVector;
+  readonly appliedEver: Map<ReplicaId, number>;
+  messages: number;
+  updates: number;
+  readonly clocks: Map<ReplicaId, VersionVector>;
+  readonly marks: Map<ReplicaId, VersionVector>;
+}
+
+interface Attempts {
+  readonly atMs: number[];
+}
+
+/** Of one device at one relay. By its backoff it comes to a dozen; tabs that come and go add theirs. */
+const attemptsAMinuteMax = 60;
+/** Of one tab. What wants to be called every 10 ms for a second does not wait: it spins. */
+const alarmsASecondMax = 100;
+/** Entries of one log read ahead of delivery: a full run beyond the mark at which reading stops. */
+const aheadMax = 256 + limits.runEntriesMax;
+
+export class Books {
+  /** Shown as waiting: committed on the device that wrote it. */
+  readonly waiting: Write[] = [];
+  readonly endings = new Map<number, number>();
+  readonly #ground: Ground;
+  readonly #writesByName = new Map<string, Write>();
+  readonly #entries = new Map<ReplicaId, Known[]>();
+  readonly #devices = new Map<ReplicaId, SimDevice>();
+  readonly #shown = new Map<SimDevice, Shown>();
+  readonly #relays = new WeakMap<Connection, SimRelay>();
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #whispers = new Set<string>();
+
+  constructor(ground: Ground) {
+    this.#ground = ground;
+  }
+
+  get writeCount(): number {
+    return this.#writesByName.size;
+  }
+
+  know(device: SimDevice): void {
+    this.#devices.set(device.replica, device);
+    this.#shown.set(device, {
+      told: new Map(),
+      applied: new Map(),
+      appliedEver: new Map(),
+      messages: 0,
+      updates: 0,
+      clocks: new Map(),
+      marks: new Map(),
+    });
+  }
+
+  // Writing
+
+  /** Somebody is about to write something: it depends on all that is applied on the device now. */
+  write(device: SimDevice, nowMs: number): Write {
+    const { dice, options } = this.#ground;
+    const name = `m${this.writeCount}`;
+    const most = options.textBytesMax;
+    const padding = most > 1_000 ? dice.between(Math.floor(most / 2), most) : 0;
+    const text = `${name} ${"x".repeat(padding)}`;
+    const isPost = dice.chance(0.6);
+    const applied = device.leader?.tab.replica?.applied;
+    const write: Write = {
+      name,
+      device,
+      document: isPost ? channel : note,
+      past: applied?.vector ?? new Map<ReplicaId, number>(),
+      pastLamport: applied?.lamport ?? 0,
+      build: (position) => [isPost ? post(text, nowMs) : update(text, position)],
+      entry: undefined,
+    };
+    this.#writesByName.set(name, write);
+    return write;
+  }
+
+  wrote(write: Write, seq: number): void {
+    this.waiting.push(write);
+    const { device, name } = write;
+    this.#ground.say(`device ${device.index} wrote ${name} as ${seq}`);
+    if (seqOf(device.disk.durable, device.replica) < seq) {
+      this.#ground.violated(`device ${device.index} shows ${name} as waiting before its commit`);
+    }
+  }
+
+  // Applying
+
+  /** A leader is about to project these entries: what they say, and that it is the same everywhere. */
+  learn(entries: readonly ReadyEntry[]): void {
+    for (const entry of entries) {
+      const { replica, seq, hash, operations } = entry;
+      const known = this.#entriesOf(replica);
+      const before = known[seq - 1];
+      if (before !== undefined) {
+        if (!equalBytes(before.hash, hash)) {
+          this.#ground.violated(`two entries stand at ${short(replica)}:${seq}`);
+        }
+        continue;
+      }
+      const write = this.#writtenAs(operations);
+      if (write === undefined || write.device.replica !== replica) {
+        this.#ground.violated(`nobody wrote ${short(replica)}:${seq}`);
+        continue;
+      }
+      if (write.entry !== undefined && write.entry !== seq) {
+        this.#ground.violated(`${write.name} was written once and stands twice in its log`);
+      }
+      write.entry = seq;
+      const last = known[seq - 2];
+      const isPost = write.document === channel;
+      known[seq - 1] = {
+        hash: hash.slice(),
+        write,
+        posts: (last?.posts ?? 0) + (isPost ? 1 : 0),
+        updates: (last?.updates ?? 0) + (isPost ? 0 : 1),
+      };
+    }
+  }
+
+  /** Views were told of these entries, on top of `before`: in causal order, none twice, none left out. */
+  applied(tab: SimTab, entries: readonly ReadyEntry[], before: VersionVector): void {
+    const { device } = tab;
+    const who = `device ${device.index}`;
+    const { told } = this.#shownBy(device);
+    const seen = new Map(before);
+    for (const { replica, seq, deps, lamport } of entries) {
+      const what = `${short(replica)}:${seq}`;
+      this.#ground.say(`${who} applied ${what}`);
+      if (seq !== seqOf(seen, replica) + 1) {
+        this.#ground.violated(`${who} applied ${what} after ${seqOf(seen, replica)}`);
+      }
+      const toldOf = told.get(replica) ?? new Set();
+      told.set(replica, toldOf);
+      if (toldOf.has(seq)) this.#ground.violated(`${who} told its views of ${what} twice`);
+      toldOf.add(seq);
+      for (const dep of deps) {
+        if (seqOf(seen, dep.replica) >= dep.seq) continue;
+        this.#ground.violated(`${who} applied ${what} before what it names`);
+      }
+      const write = this.#entriesOf(replica)[seq - 1]?.write;
+      if (write !== undefined && !dominates(seen, write.past)) {
+        this.#ground.violated(`${who} applied ${what} before what its author had seen`);
+      }
+      if (write !== undefined && lamport <= write.pastLamport) {
+        this.#ground.violated(`${what} does not come after what its author had seen`);
+      }
+      seen.set(replica, seq);
+    }
+  }
+
+  /** A transaction of a device is through: its read models hold exactly what is applied, once. */
+  committed(device: SimDevice, commit: Commit): void {
+    const shown = this.#shownBy(device);
+    const who = `device ${device.index}`;
+    let touched = false;
+    for (const { store, key, value } of commit) {
+      const document = (key as readonly string[])[1];
+      if (store === stores.applied) {
+        const { vector } = value as AppliedState;
+        if (!dominates(vector, shown.applied)) {
+          this.#ground.violated(`${who}'s applied vector went back`);
+        }
+        shown.applied = vector;
+        for (const [replica, seq] of vector) raise(shown.appliedEver, replica, seq);
+      } else if (store === stores.channels && document === channel) {
+        shown.messages = (value as { count: number }).count;
+      } else if (store === stores.documents && document === note) {
+        shown.updates = (value as { last: number }).last;
+      } else continue;
+      touched = true;
+    }
+    if (touched) this.#compareModels(device, shown);
+  }
+
+  /** The power is back: relaxed rows may be gone, whole transactions of them; nothing strict is. */
+  async powerCut(device: SimDevice): Promise<void> {
+    const shown = this.#shownBy(device);
+    const { tag } = this.#ground.space;
+    const scope = [stores.heads, stores.applied, stores.channels, stores.documents];
+    await device.disk.inspect().read(scope, async (tx) => {
+      for (const [replica, seq] of device.disk.durable) {
+        const row = (await tx.get(stores.heads, [tag, replica])) as { to: number } | undefined;
+        if ((row?.to ?? 0) >= seq) continue;
+        this.#ground.violated(
+          `device ${device.index} lost ${short(replica)}:${seq} with its power`,
+        );
+      }
+      const state = (await tx.get(stores.applied, tag)) as AppliedState | undefined;
+      const counts = (await tx.get(stores.channels, [tag, channel])) as
+        | { count: number }
+        | undefined;
+      const row = (await tx.get(stores.documents, [tag, note])) as { last: number } | undefined;
+      shown.applied = state?.vector ?? new Map();
+      shown.messages = counts?.count ?? 0;
+      shown.updates = row?.last ?? 0;
+    });
+    for (const [replica, toldOf] of shown.told) {
+      for (const seq of toldOf) if (seq > seqOf(shown.applied, replica)) toldOf.delete(seq);
+    }
+    this.#compareModels(device, shown);
+  }
+
+  // Receipts
+
+  connected(connection: Connection, relay: SimRelay): void {
+    this.#relays.set(connection, relay);
+  }
+
+  /** A device is told that a relay holds its log up to `seq`: the relay's disk has it. */
+  stored(tab: SimTab, session: Session, seq: number): void {
+    const { device } = tab;
+    const relay = this.#relays.get(session.connection);
+    if (relay === undefined) throw new Error("a session over no connection");
+    const held = seqOf(relay.durable, device.replica);
+    this.#ground.say(`device ${device.index} is told that ${relay.name} holds ${seq}`);
+    if (held >= seq) return;
+    this.#ground.violated(
+      `device ${device.index} was told that ${relay.name} holds ${seq}, it holds ${held}`,
+    );
+  }
+
+  /** A device confirms that it holds a log up to `seq`: its disk would after a power cut. */
+  confirmed({ index, disk }: SimDevice, replica: ReplicaId, seq: number): void {
+    if (seqOf(disk.durable, replica) >= seq) return;
+    this.#ground.violated(`device ${index} confirms ${short(replica)}:${seq}, which it could lose`);
+  }
+
+  /** What a tab shows of another device's clock and marks: true, and never less than before. */
+  receipts(tab: SimTab, replica: ReplicaId): void {
+    const subject = this.#devices.get(replica);
+    if (subject === undefined) return this.#ground.violated("a register of nobody");
+    const shown = this.#shownBy(tab.device);
+    const { board } = tab.tab;
+    const about = `device ${tab.device.index} shows device ${subject.index}`;
+    const { appliedEver } = this.#shownBy(subject);
+
+    const clock = board.clock(replica);
+    const clockBefore = tab.clocksShown.get(replica);
+    if (clock !== clockBefore) {
+      for (const [author, seq] of clock) {
+        if (seqOf(subject.disk.durable, author) < seq) {
+          this.#ground.violated(`${about} to have ${short(author)}:${seq}, which it could lose`);
+        }
+        if (seqOf(appliedEver, author) < seq) {
+          this.#ground.violated(`${about} to have ${short(author)}:${seq}, which it never applied`);
+        }
+      }
+      if (clockBefore !== undefined && !dominates(clock, clockBefore)) {
+        this.#ground.violated(`${about} to have less than it showed before`);
+      }
+      tab.clocksShown.set(replica, clock);
+      raiseAll(shown.clocks, replica, clock);
+    }
+
+    const mark = board.readMark(channel, replica);
+    const markBefore = tab.marksShown.get(replica);
+    if (mark !== markBefore) {
+      if (!dominates(subject.readTo, mark)) {
+        this.#ground.violated(`${about} to have read what nobody there read`);
+      }
+      if (markBefore !== undefined && !dominates(mark, markBefore)) {
+        this.#ground.violated(`${about} to have read less than it showed before`);
+      }
+      tab.marksShown.set(replica, mark);
+      raiseAll(shown.marks, replica, mark);
+    }
+  }
+
+  /** What a device showed until now, to be compared with what its next leader shows. */
+  shownBy(device: SimDevice): { readonly clocks: Vectors; readonly marks: Vectors } {
+    const { clocks, marks } = this.#shownBy(device);
+    return { clocks: new Map(clocks), marks: new Map(marks) };
+  }
+
+  /** A tab leads and has read what its device knows: it shows no less than the tab before. */
+  leads(tab: SimTab, before: { readonly clocks: Vectors; readonly marks: Vectors }): void {
+    const { board } = tab.tab;
+    for (const [replica, clock] of before.clocks) {
+      if (dominates(board.clock(replica), clock)) continue;
+      this.#ground.violated(`device ${tab.device.index} forgot what others have`);
+    }
+    for (const [replica, mark] of before.marks) {
+      if (dominates(board.readMark(channel, replica), mark)) continue;
+      this.#ground.violated(`device ${tab.device.index} forgot what others have read`);
+    }
+    for (const replica of this.#devices.keys()) this.receipts(tab, replica);
+  }
+
+  whisper(from: ReplicaId, text: string): void {
+    this.#whispers.add(`${from} ${text}`);
+  }
+
+  heard(tab: SimTab, from: ReplicaId, text: string): void {
+    const name = `${from} ${text}`;
+    if (!this.#whispers.has(name)) this.#ground.violated(`nobody whispered ${text}`);
+    if (tab.heard.has(name)) {
+      this.#ground.violated(`device ${tab.device.index} heard ${text} twice`);
+    }
+    tab.heard.add(name);
+    this.#ground.fire("whisper heard");
+  }
+
+  // Others
+
+  /** A store is asked to keep something of that replica. */
+  stores(who: string, replica: ReplicaId): void {
+    if (this.#devices.has(replica)) return;
+    this.#ground.violated(`${who} stores something of a party that only ever sent rubbish`);
+  }
+
+  /** An honest connection is over. */
+  ended(end: Ending): void {
+    this.endings.set(end.code, (this.endings.get(end.code) ?? 0) + 1);
+    this.#ground.say(`a connection ended with ${end.code} by ${end.by}: ${end.detail}`);
+    if (honestEndings.has(end.code)) return;
+    this.#ground.violated(`an honest connection ended with ${end.code}: ${end.detail}`);
+  }
+
+  attempt(device: SimDevice, relay: SimRelay): void {
+    const { nowMs } = this.#ground;
+    const name = `${device.index} ${relay.name}`;
+    const attempts = this.#attempts.get(name) ?? { atMs: [] };
+    this.#attempts.set(name, attempts);
+    attempts.atMs.push(nowMs);
+    while ((attempts.atMs[0] ?? nowMs) < nowMs - 60_000) attempts.atMs.shift();
+    if (attempts.atMs.length <= attemptsAMinuteMax) return;
+    this.#ground.violated(
+      `device ${device.index} tried to reach ${relay.name} ${attempts.atMs.length} times in a minute`,
+    );
+  }
+
+  alarm(tab: SimTab): void {
+    const { nowMs } = this.#ground;
+    const second = Math.floor(nowMs / 1_000);
+    if (tab.alarms.second !== second) tab.alarms = { second, count: 0 };
+    tab.alarms.count++;
+    if (tab.alarms.count === alarmsASecondMax) {
+      this.#ground.violated(`device ${tab.device.index} spins: ${tab.wakes()}`);
+    }
+  }
+
+  /** What waits in memory stays within its limits. */
+  backlog(sessions: Iterable<Session>): void {
+    for (const session of sessions) {
+      const { sentBytes, receivedBytes, wants, logs } = session.backlog;
+      const isBounded =
+        sentBytes <= limits.windowBytes + limits.runBytesMax &&
+        receivedBytes <= 2 * limits.windowBytes &&
+        wants <= limits.wantsMax &&
+        logs <= 3 * limits.logsMax;
+      if (sentBytes >= limits.windowBytes) this.#ground.fire("window full");
+      if (isBounded) continue;
+      this.#ground.violated(
+        `a session holds ${sentBytes} bytes sent, ${receivedBytes} received, ${wants} questions`,
+      );
+    }
+  }
+
+  ahead(device: SimDevice, entries: number): void {
+    if (entries <= aheadMax) return;
+    this.#ground.violated(`device ${device.index} has read ${entries} entries of a log ahead`);
+  }
+
+  /** Read models hold the effect of each applied entry once. */
+  #compareModels(device: SimDevice, shown: Shown): void {
+    const should = { messages: 0, updates: 0 };
+    for (const [replica, seq] of shown.applied) {
+      const known = this.#entriesOf(replica)[seq - 1];
+      should.messages += known?.posts ?? 0;
+      should.updates += known?.updates ?? 0;
+    }
+    if (shown.messages === should.messages && shown.updates === should.updates) return;
+    this.#ground.violated(
+      `device ${device.index} shows ${shown.messages} messages and ${shown.updates} updates, ` +
+        `applied are ${should.messages} and ${should.updates}`,
+    );
+  }
+
+  #writtenAs(operations: readonly Operation[]): Write | undefined {
+    for (const { kind, payload } of operations) {
+      const text = kind === postKind ? textOfPost(payload) : textOfUpdate(kind, payload);
+      if (text !== undefined) return this.#writesByName.get(text.split(" ", 1)[0] ?? "");
+    }
+    return undefined;
+  }
+
+  #entriesOf(replica: ReplicaId): Known[] {
+    let known = this.#entries.get(replica);
+    if (known === undefined) this.#entries.set(replica, (known = []));
+    return known;
+  }
+
+  #shownBy(device: SimDevice): Shown {
+    const shown = this.#shown.get(device);
+    if (shown === undefined) throw new Error("a device the books do not know");
+    return shown;
+  }
+}
+
+type Vectors = ReadonlyMap<ReplicaId, VersionVector>;
+
+/** How connections of honest parties may end: by faults of the network, of stores, or on purpose. */
+const honestEndings: ReadonlySet<number> = new Set([
+  codes.closed,
+  codes.goingAway,
+  codes.restart,
+  codes.deadline,
+]);
+
+const short = (replica: ReplicaId): string => replica.slice(0, 4);
+
+function raise(vector: Map<ReplicaId, number>, replica: ReplicaId, seq: number): void {
+  if (seqOf(vector, replica) < seq) vector.set(replica, seq);
+}
+
+/** Several tabs may have shown something; what counts is all of it. */
+function raiseAll(
+  vectors: Map<ReplicaId, VersionVector>,
+  replica: ReplicaId,
+  more: VersionVector,
+): void {
+  const all = new Map(vectors.get(replica));
+  for (const [author, seq] of more) raise(all, author, seq);
+  vectors.set(replica, all);
+}
+
+function post(text: string, nowMs: number): RawOperation {
+  const draft = draftPost(text, nowMs);
+  if (draft.kind !== "ready") throw new Error(`a text that is ${draft.reason}`);
+  return draft.operation;
+}
+
+/** Of an engine that nobody here has: what counts is that it comes through once and in order. */
+function update(text: string, { seq, openedAt }: WriterPosition): RawOperation {
+  const peer = { distance: seq - openedAt, counter: 0 };
+  const payload = encodeNoteUpdate({ peer, update: new TextEncoder().encode(text) });
+  return { kind: updateKind, payload };
+}
+
+function textOfPost(payload: Uint8Array): string | undefined {
+  const understood = understandChannel({ kind: postKind, payload });
+  return understood.kind === "known" ? understood.op.text : undefined;
+}
+
+function textOfUpdate(kind: number, payload: Uint8Array): string | undefined {
+  if (kind !== updateKind) return undefined;
+  const decoded = decodeNoteUpdate(payload);
+  return isMalformed(decoded) ? undefined : new TextDecoder().decode(decoded.update);
+}

@@ -1,0 +1,99 @@
+/** Each fault as it strikes, and the end of all of them. */
+import { attack } from "./hostile.ts";
+import type { FaultKind } from "./options.ts";
+import type { World } from "./world.ts";
+
+/** Strikes where it can; what cannot be struck now is left alone. */
+export function strike(world: World, kind: FaultKind): void {
+  const { ground } = world;
+  const { dice, schedule } = ground;
+  const device = dice.pick(world.devices);
+  const relay = dice.pick(world.relays);
+  const wires = [...relay.wires];
+  const laterMs = dice.between(200, 5_000);
+  switch (kind) {
+    case "cut":
+      if (wires.length === 0) return;
+      dice.pick(wires).cut();
+      break;
+    case "half-open":
+      if (wires.length === 0) return;
+      dice.pick(wires).halfOpen = true;
+      break;
+    case "partition":
+      device.isolate(relay, true);
+      schedule.after(laterMs, () => device.isolate(relay, false));
+      break;
+    case "relay crash":
+      if (relay.relay === undefined) return;
+      relay.crash();
+      schedule.after(laterMs, () => {
+        if (relay.relay === undefined) relay.start();
+      });
+      break;
+    case "relay store restored":
+      relay.restore(ground.nowMs - dice.between(100, 4_000)).catch((error: unknown) => {
+        ground.bug(error);
+      });
+      break;
+    case "relay disk failure":
+      relay.diskFails = true;
+      schedule.after(laterMs, () => {
+        relay.diskFails = false;
+      });
+      break;
+    case "tab killed":
+    case "tab closed":
+      if (device.tabs.length === 0) return;
+      if (kind === "tab killed") device.kill(dice.pick(device.tabs));
+      else if (device.awake.length === 0) return;
+      else device.close(dice.pick(device.awake));
+      schedule.after(laterMs, () => device.openTab());
+      break;
+    case "tab frozen": {
+      if (device.awake.length === 0) return;
+      // Best in the middle of something: while it leads, or holds the lock of the log.
+      const busy = device.awake.filter(
+        (each) => each === device.leader || each.tab.writer.pending > 0,
+      );
+      const tab = dice.pick(dice.chance(0.7) && busy.length > 0 ? busy : device.awake);
+      device.freeze(tab);
+      schedule.after(dice.between(1_000, 9_000), () => tab.actor.thaw());
+      break;
+    }
+    case "power cut":
+      device.powerCut();
+      schedule.after(laterMs, () => device.openTab());
+      break;
+    case "quota":
+      device.disk.full = true;
+      schedule.after(laterMs, () => {
+        device.disk.full = false;
+      });
+      break;
+    case "hostile":
+      attack(ground, relay, device).catch((error: unknown) => ground.bug(error));
+      break;
+    case "duplicate":
+    case "clock jump":
+      // These strike where they may: between tabs, and when a tab starts.
+      return;
+  }
+  ground.struck(kind);
+}
+
+/** All faults end; what they broke stays broken until the code mends it, and who is frozen wakes later. */
+export function heal(world: World): void {
+  const { ground } = world;
+  ground.faulty = false;
+  ground.say("healed");
+  for (const relay of world.relays) {
+    relay.diskFails = false;
+    if (relay.relay === undefined) relay.start();
+    for (const device of world.devices) device.isolate(relay, false);
+  }
+  for (const device of world.devices) {
+    device.disk.full = false;
+    if (device.tabs.length === 0) device.openTab();
+  }
+}

@@ -1,0 +1,394 @@
+/**
+ * A hostile party at a relay: it connects, does one thing that no honest party does, and must be sent
+ * away with the code that the protocol names; nobody else's connection ends with it, and nothing of
+ * it is kept (the books see to both). Half of the attacks need no key, half are a member's with the
+ * keys of the space.
+ */
+import type { SigningKey, SigningPair } from "@skein/shared/crypto/suite.ts";
+import { isMalformed } from "@skein/shared/bytes/malformed.ts";
+import {
+  accessLabels,
+  accessProofMessage,
+  replicaProofMessage,
+} from "@skein/shared/protocol/access.ts";
+import { decodeFrame, encodeFrame, frameOfRun } from "@skein/shared/protocol/codec.ts";
+import { type Code, codes } from "@skein/shared/protocol/codes.ts";
+import { limits } from "@skein/shared/protocol/limits.ts";
+import type { Frame, HeadRow, Mode } from "@skein/shared/protocol/messages.ts";
+import { encodeWhisper, whisperBodyHash } from "@skein/shared/protocol/whisper.ts";
+import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
+import type { Connection, Ending } from "@skein/shared/sync/connection.ts";
+import type { EpochId, ReplicaId } from "@skein/shared/id/id.ts";
+import { Keyring } from "@skein/shared/crypto/keyring.ts";
+import type { Ground } from "./ground.ts";
+import type { SimDevice } from "./sim-device.ts";
+import type { SimRelay } from "./sim-relay.ts";
+
+export const attackNames = [
+  "silence",
+  "no proof",
+  "replayed proof",
+  "truncated frame",
+  "oversized frame",
+  "unknown frame",
+  "many attempts",
+  "forged entry",
+  "forged entry of another",
+  "another's log under its own key",
+  "unannounced log",
+  "truncated entry",
+  "forged register of another",
+  "whisper in another's name",
+  "false acknowledgement",
+  "reader that writes",
+] as const;
+type AttackName = (typeof attackNames)[number];
+
+interface Attack {
+  /** With what it proves access; `nothing`: it never gets in. */
+  readonly key: Mode | "nothing";
+  /** How it may end. */
+  readonly codes: readonly Code[];
+  /** Others may be faster: then it comes too late to matter, and is let be. */
+  readonly ignorable?: boolean;
+  readonly begin: (party: HostileParty) => void | Promise<void>;
+}
+
+const outsider = [codes.unproven, codes.deadline] as const;
+
+const attacks: Readonly<Record<AttackName, Attack>> = {
+  silence: { key: "nothing", codes: [codes.deadline], begin: () => {} },
+  "no proof": {
+    key: "nothing",
+    codes: outsider,
+    begin: (party) => party.hello("write", party.bytes(64)),
+  },
+  "replayed proof": {
+    key: "nothing",
+    codes: outsider,
+    begin: (party) => {
+      if (party.relay.lastHello === undefined) return party.begin("no proof");
+      return party.send(party.relay.lastHello);
+    },
+  },
+  "truncated frame": {
+    key: "nothing",
+    codes: [codes.malformed],
+    begin: (party) => party.send(truncated(party)),
+  },
+  "oversized frame": {
+    key: "nothing",
+    codes: [codes.tooLarge],
+    begin: (party) => party.send(new Uint8Array(limits.frameBytesMax + 1).fill(0x06)),
+  },
+  "unknown frame": {
+    key: "nothing",
+    codes: [codes.malformed],
+    begin: (party) => party.send(Uint8Array.of(0x7f, 1, 2, 3)),
+  },
+  "many attempts": {
+    key: "nothing",
+    // While the store is out of reach none of them counts.
+    codes: [codes.unproven, codes.deadline],
+    begin: (party) => {
+      for (let sent = 0; sent < 6; sent++) party.hello("write", party.bytes(64));
+    },
+  },
+  "forged entry": {
+    key: "write",
+    codes: [codes.entryRefused],
+    begin: (party) => {
+      party.announce(0, party.replica, party.pair.publicKey);
+      party.send(frameOfRun(0, party.epoch, party.run(party.replica, 1)));
+    },
+  },
+  "forged entry of another": {
+    key: "write",
+    codes: [codes.entryRefused, codes.deadline],
+    ignorable: true,
+    begin: (party) => {
+      const head = party.heads.find(({ to }) => to > 0);
+      if (head === undefined) return party.begin("forged entry");
+      party.say({ type: "heads", space: 0, since: new Uint8Array(16), heads: party.heads });
+      party.announce(0, head.replica, party.keyOf(head.replica));
+      party.send(frameOfRun(0, party.epoch, party.run(head.replica, head.to + 1)));
+    },
+  },
+  "another's log under its own key": {
+    key: "write",
+    codes: [codes.entryRefused],
+    begin: (party) => party.announce(0, party.victim.replica, party.pair.publicKey),
+  },
+  "unannounced log": {
+    key: "write",
+    codes: [codes.outOfTurn],
+    begin: (party) => party.send(frameOfRun(7, party.epoch, party.run(party.replica, 1))),
+  },
+  "truncated entry": {
+    key: "write",
+    codes: [codes.malformed],
+    begin: (party) => {
+      party.announce(0, party.replica, party.pair.publicKey);
+      const frame = frameOfRun(0, party.epoch, party.run(party.replica, 1));
+      party.send(frame.subarray(0, party.dice.between(2, frame.length - 1)));
+    },
+  },
+  "forged register of another": {
+    key: "write",
+    codes: [codes.entryRefused],
+    begin: async (party) => {
+      const { disk } = party.relay;
+      const [register] = await disk.registers(party.space.tag);
+      if (register === undefined) return party.begin("forged entry");
+      // A newer number, under the signature of this one.
+      const forged = register.bytes.slice();
+      new DataView(forged.buffer).setBigUint64(50, BigInt(register.number + 1_000));
+      party.say({ type: "register", space: 0, publicKey: register.publicKey, register: forged });
+    },
+  },
+  "whisper in another's name": {
+    key: "write",
+    codes: [codes.forbidden],
+    begin: (party) => {
+      const whisper = party.whisper(party.victim.replica);
+      party.say({ type: "whisper", space: 0, publicKey: party.victim.pair.publicKey, whisper });
+    },
+  },
+  "false acknowledgement": {
+    key: "write",
+    codes: [codes.outOfTurn],
+    begin: (party) => party.say({ type: "stored", logs: [{ yourLog: 40_000, seq: 1 }] }),
+  },
+  "reader that writes": {
+    key: "read",
+    codes: [codes.forbidden],
+    begin: (party) => {
+      party.announce(0, party.replica, party.pair.publicKey);
+      party.send(frameOfRun(0, party.epoch, party.run(party.replica, 1)));
+    },
+  },
+};
+
+/** From the attack to its end: the longest deadline for who has not proven anything, and delays. */
+const endsWithinMs = 20_000;
+
+class HostileParty {
+  readonly relay: SimRelay;
+  readonly victim: SimDevice;
+  readonly pair: SigningPair;
+  readonly replica: ReplicaId;
+  readonly epoch: EpochId;
+  /** What the relay says it holds. */
+  heads: readonly HeadRow[] = [];
+  name: AttackName;
+  readonly #ground: Ground;
+  readonly #nonce: Uint8Array;
+  readonly #connection: Connection;
+  readonly #process: SimRelay["process"];
+  #theirNonce: Uint8Array = new Uint8Array(16);
+  #upAtMs = 0;
+  #over = false;
+
+  constructor(
+    ground: Ground,
+    relay: SimRelay,
+    victim: SimDevice,
+    pair: SigningPair,
+    name: AttackName,
+  ) {
+    this.#ground = ground;
+    this.relay = relay;
+    this.victim = victim;
+    this.pair = pair;
+    this.replica = replicaIdOf(ground.suite, pair.publicKey);
+    this.epoch = new Keyring(ground.suite, ground.space.tag, ground.space.contentKey).current;
+    this.name = name;
+    this.#nonce = ground.dice.bytes(16);
+    this.#process = relay.process;
+    const connection = relay.connect({
+      send: (frame) => this.#after(() => this.#hear(frame)),
+      close: () => {},
+    });
+    if (connection === undefined) throw new Error("a relay that runs takes connections");
+    this.#connection = connection;
+    relay.hostile.set(connection, (end) => this.#ended(end));
+    this.say({
+      type: "greet",
+      versionMin: 1,
+      versionMax: 1,
+      party: "device",
+      durable: true,
+      nonce: this.#nonce,
+      capabilities: 0,
+    });
+    ground.schedule.after(endsWithinMs, () => {
+      const { ignorable } = attacks[this.name];
+      if (this.#over || this.#process.dead || ignorable === true) return;
+      ground.violated(`${this.name}: nobody ended it`);
+    });
+  }
+
+  get dice(): Ground["dice"] {
+    return this.#ground.dice;
+  }
+
+  get space(): Ground["space"] {
+    return this.#ground.space;
+  }
+
+  bytes(length: number): Uint8Array<ArrayBuffer> {
+    return this.dice.bytes(length);
+  }
+
+  /** Does another thing than it meant to, where the relay has nothing to do it to. */
+  begin(name: AttackName): void {
+    this.name = name;
+    void attacks[name].begin(this);
+  }
+
+  /** In order, as over any wire. */
+  send(frame: Uint8Array): void {
+    const { nowMs } = this.#ground;
+    this.#upAtMs = Math.max(this.#upAtMs, nowMs + this.#ground.latency());
+    this.#process.after(this.#upAtMs - nowMs, () => {
+      if (!this.#connection.ended) this.#connection.receive(frame);
+    });
+  }
+
+  say(frame: Frame): void {
+    this.send(encodeFrame(frame));
+  }
+
+  hello(mode: Mode, proof: Uint8Array, replicaProof?: Uint8Array): void {
+    const { publicKey } = this.pair;
+    this.say({
+      type: "hello",
+      space: 0,
+      tag: this.space.tag,
+      mode,
+      certificates: [this.space.certificate],
+      proof,
+      replicas: replicaProof === undefined ? [] : [{ publicKey, proof: replicaProof }],
+    });
+  }
+
+  announce(log: number, replica: ReplicaId, publicKey: Uint8Array): void {
+    this.say({ type: "alias", log, space: 0, replica, epoch: this.epoch, publicKey });
+  }
+
+  /** One entry that nobody signed. */
+  run(replica: ReplicaId, first: number): Parameters<typeof frameOfRun>[2] {
+    return {
+      replica,
+      first,
+      entries: [
+        {
+          epoch: this.epoch,
+          writer: { kind: "opens", nonce: this.bytes(16) },
+          body: { kind: "sealed", sealed: this.bytes(80) },
+        },
+      ],
+      signature: this.bytes(64),
+    };
+  }
+
+  whisper(from: ReplicaId): Uint8Array {
+    const { suite } = this.#ground;
+    const body = this.bytes(40);
+    return encodeWhisper({
+      suite: suite.id,
+      space: this.space.tag,
+      from,
+      to: undefined,
+      epoch: this.epoch,
+      nonce: this.bytes(16),
+      counter: 1,
+      bodyHash: whisperBodyHash(suite, body),
+      signature: this.bytes(64),
+      body,
+    });
+  }
+
+  keyOf(replica: ReplicaId): Uint8Array {
+    const owner = this.victim.devices.find((device) => device.replica === replica);
+    return (owner ?? this.victim).pair.publicKey;
+  }
+
+  #after(run: () => void): void {
+    this.#process.after(this.#ground.latency(), run);
+  }
+
+  #hear(bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes);
+    if (isMalformed(frame)) return this.#ground.violated(`a relay sent ${frame.message}`);
+    const attack = attacks[this.name];
+    switch (frame.type) {
+      case "greet":
+        this.#theirNonce = frame.nonce.slice();
+        if (attack.key === "nothing") this.begin(this.name);
+        else this.#enter(attack.key).catch((error: unknown) => this.#ground.bug(error));
+        return;
+      case "welcome":
+        if (attack.key !== "nothing") {
+          // With the relay's list at hand it knows what to forge.
+          this.say({ type: "digest", space: 0, logs: this.bytes(16), registers: this.bytes(16) });
+          this.#after(() => this.#after(() => this.#after(() => this.begin(this.name))));
+        } else this.#ground.violated(`${this.name}: it was let in`);
+        return;
+      case "heads":
+        this.heads = frame.heads.map((head) => ({ ...head, hash: head.hash.slice() }));
+        return;
+      case "leave":
+        // A failed proof is no end yet; whoever was let in and is sent out has met it.
+        if (attack.key !== "nothing") this.#met(frame.code);
+        return;
+      default:
+        return;
+    }
+  }
+
+  async #enter(mode: Mode): Promise<void> {
+    const { suite, space } = this.#ground;
+    const seed = mode === "write" ? space.seeds.write : space.seeds.read;
+    const key: SigningKey = (await suite.signingPairFromSeed(seed)).secret;
+    const transcript = {
+      origin: this.relay.name,
+      responderNonce: this.#theirNonce,
+      initiatorNonce: this.#nonce,
+      space: space.tag,
+    };
+    this.hello(
+      mode,
+      await suite.sign(key, accessLabels.access, accessProofMessage(transcript, mode)),
+      await suite.sign(this.pair.secret, accessLabels.replica, replicaProofMessage(transcript)),
+    );
+  }
+
+  #ended(end: Ending): void {
+    this.relay.hostile.delete(this.#connection);
+    this.#met(end.code);
+  }
+
+  #met(code: Code): void {
+    if (this.#over) return;
+    this.#over = true;
+    const attack = attacks[this.name];
+    this.#ground.struck(`hostile: ${this.name}`);
+    // A store that fails sends everybody away, rightly or not.
+    const storeFails = this.#ground.options.faults["relay disk failure"] > 0;
+    if (attack.codes.includes(code) || (storeFails && code === codes.unavailable)) return;
+    this.#ground.violated(`${this.name}: it ended with ${code}`);
+  }
+}
+
+/** A hostile party comes to that relay. */
+export async function attack(ground: Ground, relay: SimRelay, victim: SimDevice): Promise<void> {
+  const pair = await ground.suite.newSigningPair();
+  if (relay.relay === undefined) return;
+  void new HostileParty(ground, relay, victim, pair, ground.dice.pick(attackNames));
+}
+
+function truncated({ relay, dice }: HostileParty): Uint8Array {
+  const whole = relay.lastHello ?? Uint8Array.of(0x02, 0);
+  return whole.subarray(0, dice.between(1, whole.length - 1));
+}

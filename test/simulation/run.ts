@@ -1,0 +1,234 @@
+/**
+ * One seed from beginning to end: faults on; heal and require convergence; activity again, and
+ * require it once more; in some seeds a quiet time in which nothing may happen. docs/simulation.md
+ * lists what must hold.
+ */
+import { toHex } from "@skein/shared/bytes/bytes.ts";
+import { dominates, seqOf } from "@skein/shared/clock/version-vector.ts";
+import { ReadModels } from "@skein/shared/device/read-models.ts";
+import { decodeNoteUpdate } from "@skein/shared/note/note-operation.ts";
+import { isMalformed } from "@skein/shared/bytes/malformed.ts";
+import type { ReplicaId } from "@skein/shared/id/id.ts";
+import { channel, note } from "./books.ts";
+import { heal, strike } from "./faults.ts";
+import type { Mutant } from "./mutants.ts";
+import { faultKinds, type Options } from "./options.ts";
+import type { SimDevice } from "./sim-device.ts";
+import { World } from "./world.ts";
+
+export interface Outcome {
+  readonly options: Options;
+  readonly violations: readonly string[];
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly writes: number;
+  /** How often each fault struck and each rare thing happened. */
+  readonly fired: ReadonlyMap<string, number>;
+  /** Frames sent, by type number. */
+  readonly frames: Uint32Array;
+  /** How honest connections ended, by code. */
+  readonly endings: ReadonlyMap<number, number>;
+  readonly traceHash: string;
+  readonly lines: readonly string[];
+}
+
+/** Virtual time that everybody has to agree again once all faults are gone. */
+const healWithinMs = 240_000;
+
+export async function run(options: Options, mutant?: Mutant): Promise<Outcome> {
+  // Events do not wait for the loop (schedule.ts); between two runs signals and timers get their turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  const world = await World.begin(options, mutant);
+  try {
+    await play(world);
+  } catch (error) {
+    world.ground.bug(error);
+  }
+  const { ground, books } = world;
+  return {
+    options,
+    violations: ground.violations,
+    events: ground.schedule.count,
+    virtualMs: ground.nowMs,
+    writes: books.writeCount,
+    fired: ground.fired,
+    frames: ground.frames,
+    endings: books.endings,
+    traceHash: ground.trace.hash,
+    lines: ground.trace.last(200),
+  };
+}
+
+async function play(world: World): Promise<void> {
+  const { options } = world.ground;
+  await activity(world, options.faultySeconds * 1_000, true);
+  heal(world);
+  if (!(await converges(world, "after healing"))) return;
+  await activity(world, 2_000, false);
+  if (!(await converges(world, "after renewed activity"))) return;
+  await check(world);
+  await quiet(world, options.quietSeconds * 1_000);
+}
+
+/** What people do, and faults if there are to be any, for so long. */
+async function activity(world: World, forMs: number, faulty: boolean): Promise<void> {
+  const { ground } = world;
+  const { options, dice, schedule } = ground;
+  const stepMs = 100;
+  const perStep = (perSecond: number): boolean =>
+    perSecond > 0 && dice.chance((perSecond * stepMs) / 1_000);
+  const endMs = ground.nowMs + forMs;
+  while (ground.nowMs < endMs && ground.violations.length === 0) {
+    for (const device of world.devices) {
+      const { awake } = device;
+      if (awake.length > 0 && perStep(options.writesPerSecond)) dice.pick(awake).write();
+      if (perStep(options.readsPerSecond)) device.leader?.read();
+      if (perStep(options.whispersPerSecond)) device.leader?.whisper();
+    }
+    for (const kind of faulty ? faultKinds : []) {
+      if (!perStep(options.faults[kind])) continue;
+      // Nobody dies in the middle of a step: what has no delay is done.
+      await schedule.runUntil(ground.nowMs);
+      strike(world, kind);
+    }
+    await schedule.runUntil(ground.nowMs + stepMs);
+  }
+}
+
+async function converges(world: World, when: string): Promise<boolean> {
+  const { ground } = world;
+  const untilMs = ground.nowMs + healWithinMs;
+  let why = "nothing was compared";
+  while (ground.nowMs < untilMs && ground.violations.length === 0) {
+    await ground.schedule.runUntil(ground.nowMs + 1_000);
+    const reason = disagreement(world);
+    if (reason === undefined) return true;
+    why = reason;
+  }
+  if (ground.violations.length === 0) {
+    ground.violated(`no convergence within ${healWithinMs / 1_000} s ${when}: ${why}`);
+  }
+  return false;
+}
+
+/** The first reason why not everything is everywhere, applied, known to be stored and delivered. */
+function disagreement(world: World): string | undefined {
+  const all = new Map<ReplicaId, number>();
+  for (const { replica, disk } of world.devices) all.set(replica, seqOf(disk.durable, replica));
+  for (const device of world.devices) {
+    const reason = behind(world, device, all);
+    if (reason !== undefined) return `device ${device.index} ${reason}`;
+  }
+  for (const relay of world.relays) {
+    for (const [author, seq] of all) {
+      const held = seqOf(relay.durable, author);
+      if (held < seq) return `${relay.name} holds ${held} of ${author.slice(0, 4)}, not ${seq}`;
+    }
+  }
+  return undefined;
+}
+
+function behind(
+  world: World,
+  device: SimDevice,
+  all: ReadonlyMap<ReplicaId, number>,
+): string | undefined {
+  const tab = device.leader?.tab;
+  const replica = tab?.replica;
+  if (tab === undefined || replica === undefined) return "has no leader";
+  if (device.tabs.some((each) => each.tab.writer.pending > 0)) return "has not committed all";
+  for (const [author, seq] of all) {
+    const applied = seqOf(replica.applied.vector, author);
+    if (applied < seq) return `applied ${applied} of ${author.slice(0, 4)}, not ${seq}`;
+  }
+  const head = seqOf(all, device.replica);
+  if (head > 0 && tab.sentTo < head) return `is told that ${tab.sentTo} is stored, not ${head}`;
+  for (const other of world.devices) {
+    if (other === device) continue;
+    const clock = seqOf(tab.board.clock(other.replica), device.replica);
+    if (clock < head) return `sees ${other.index}'s clock at ${clock}, not ${head}`;
+    const published = other.leader?.tab.board.readMark(channel, other.replica);
+    if (
+      published !== undefined &&
+      !dominates(tab.board.readMark(channel, other.replica), published)
+    ) {
+      return `has not seen what ${other.index} read`;
+    }
+  }
+  return undefined;
+}
+
+/** What must hold once all agree. */
+async function check(world: World): Promise<void> {
+  const { ground, books } = world;
+  const contents: string[] = [];
+  for (const device of world.devices) {
+    const { messages, updates } = await contentOf(world, device);
+    const seen = new Set([...messages, ...updates]);
+    if (seen.size !== messages.length + updates.length) {
+      ground.violated(`device ${device.index} shows something twice`);
+    }
+    for (const { name } of books.waiting) {
+      if (!seen.has(name)) ground.violated(`device ${device.index} lost ${name}`);
+    }
+    contents.push(messages.join(" "));
+  }
+  if (new Set(contents).size > 1) ground.violated("devices show different channels");
+  await sameHeads(world);
+}
+
+async function contentOf(
+  world: World,
+  device: SimDevice,
+): Promise<{ readonly messages: string[]; readonly updates: string[] }> {
+  const { tag } = world.ground.space;
+  const models = new ReadModels(device.disk.inspect());
+  const page = await models.messagesBefore(tag, channel, undefined, 100_000);
+  const { updates } = await models.document(tag, note);
+  const nameOf = (text: string): string => text.split(" ", 1)[0] ?? "";
+  return {
+    messages: page.messages.map(({ text }) => nameOf(text)),
+    updates: updates.map(({ payload }) => {
+      const decoded = decodeNoteUpdate(payload);
+      return isMalformed(decoded) ? "?" : nameOf(new TextDecoder().decode(decoded.update));
+    }),
+  };
+}
+
+/** Logs are equal to the byte on all devices and on every relay somebody speaks to. */
+async function sameHeads(world: World): Promise<void> {
+  const heads = new Map<ReplicaId, string>();
+  const compare = (who: string, replica: ReplicaId, to: number, hash: Uint8Array): void => {
+    const name = `${to}/${toHex(hash)}`;
+    const known = heads.get(replica);
+    if (known === undefined) heads.set(replica, name);
+    else if (known !== name) world.ground.violated(`${who} has another log of ${replica}`);
+  };
+  for (const device of world.devices) {
+    for (const head of device.leader?.tab.replica?.exchange.holdings.logs.values() ?? []) {
+      compare(`device ${device.index}`, head.replica, head.to, head.hash);
+    }
+  }
+  for (const relay of world.relays) {
+    for (const [replica, { to, hash }] of await relay.heads()) {
+      compare(relay.name, replica, to, hash);
+    }
+  }
+}
+
+/** Of one connection in two minutes: pings and pongs both ways, a comparison each minute, slack. */
+const framesPerWireMax = 60;
+
+/** While nobody does anything, hardly anything is said. */
+async function quiet(world: World, forMs: number): Promise<void> {
+  const { ground } = world;
+  if (forMs === 0 || ground.violations.length > 0) return;
+  const before = new Map(world.wires.map((wire) => [wire, wire.frames]));
+  await ground.schedule.runUntil(ground.nowMs + forMs);
+  for (const wire of world.wires) {
+    const frames = wire.frames - (before.get(wire) ?? 0);
+    if (frames <= framesPerWireMax) continue;
+    ground.violated(`${frames} frames went over an idle wire in ${forMs / 1_000} s`);
+  }
+  if (disagreement(world) !== undefined) ground.violated("an idle world fell apart");
+}

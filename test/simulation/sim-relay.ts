@@ -1,0 +1,164 @@
+/**
+ * A relay: the shipped one over a store in memory with a disk's delays and refusals. A crash loses
+ * everything but the store. What the store was really given is written down beside it.
+ */
+import type { ReplicaId } from "@skein/shared/id/id.ts";
+import { codes } from "@skein/shared/protocol/codes.ts";
+import type { Connection, Ending, Wire } from "@skein/shared/sync/connection.ts";
+import { MemoryBusHub } from "../../server/src/bus/memory.ts";
+import { Relay } from "../../server/src/relay.ts";
+import { MemoryRelayStore } from "../../server/src/store/memory.ts";
+import { type RelayStore, StoreUnavailable } from "../../server/src/store/store.ts";
+import { Actor } from "./actor.ts";
+import type { Books } from "./books.ts";
+import type { Ground } from "./ground.ts";
+import type { SimWire } from "./wire.ts";
+
+/** The shipped relay looks at its clock a few times a second; nothing here depends on which. */
+const tickMs = 1_000;
+
+export class SimRelay {
+  readonly name: string;
+  disk = new MemoryRelayStore();
+  readonly wires = new Set<SimWire>();
+  process: Actor;
+  relay: Relay | undefined;
+  diskFails = false;
+  /** What would survive a power cut now: greatest seq by log. */
+  readonly durable = new Map<ReplicaId, number>();
+  /** The newest proof of access that came by, for those who try it again. */
+  lastHello: Uint8Array | undefined;
+  /** Connections of hostile parties, each with who wants to know how it ended. */
+  readonly hostile = new Map<Connection, (end: Ending) => void>();
+  readonly #ground: Ground;
+  readonly #books: Books;
+  /** What the store was given, to be given again to one that is restored from a backup. */
+  #given: { readonly atMs: number; readonly give: (store: RelayStore) => Promise<unknown> }[] = [];
+
+  constructor(ground: Ground, books: Books, name: string) {
+    this.#ground = ground;
+    this.#books = books;
+    this.name = name;
+    this.process = new Actor(ground.schedule);
+    this.start();
+  }
+
+  start(): void {
+    const ground = this.#ground;
+    const process = new Actor(ground.schedule);
+    this.process = process;
+    const store = this.#store(process);
+    const suite = ground.suiteFor(process);
+    this.relay = new Relay({
+      env: ground.env(0),
+      suite: ground.mutant?.relaySuite?.(suite) ?? suite,
+      store: ground.mutant?.relayStore?.(store) ?? store,
+      bus: new MemoryBusHub().connect(),
+      mayWhisper: () => true,
+      explain: (error) => {
+        if (!(error instanceof StoreUnavailable)) ground.bug(error);
+        return { code: codes.unavailable, retryAfterMs: 0, detail: "the store is out of reach" };
+      },
+      onEnded: (connection, end) => {
+        const hostile = this.hostile.get(connection);
+        if (hostile === undefined) this.#books.ended(end);
+        else hostile(end);
+      },
+      onBug: (error) => ground.bug(error),
+    });
+    const tick = (): void => {
+      for (const wire of this.wires) {
+        wire.connection?.tick();
+        if (wire.connection !== undefined) this.#books.backlog(wire.connection.sessions);
+      }
+      for (const connection of this.hostile.keys()) connection.tick();
+      process.after(tickMs, tick);
+    };
+    process.after(tickMs, tick);
+  }
+
+  connect(wire: Wire): Connection | undefined {
+    return this.relay?.connect(wire, this.name);
+  }
+
+  crash(): void {
+    this.process.dead = true;
+    this.relay = undefined;
+    this.hostile.clear();
+    for (const wire of [...this.wires]) wire.cut();
+  }
+
+  /** It stops, and starts again with its store as it was then. */
+  async restore(atMs: number): Promise<void> {
+    this.crash();
+    this.disk = new MemoryRelayStore();
+    this.#given = this.#given.filter((each) => each.atMs <= atMs);
+    for (const { give } of this.#given) await give(this.disk);
+    this.durable.clear();
+    for (const [replica, { to }] of await this.heads()) this.durable.set(replica, to);
+    this.start();
+  }
+
+  /** Every seq that is held here. */
+  async heads(): Promise<ReadonlyMap<ReplicaId, { to: number; hash: Uint8Array }>> {
+    const heads = await this.disk.heads(this.#ground.space.tag);
+    return new Map(heads.map((head) => [head.replica, head]));
+  }
+
+  /** What resolved is on the disk. */
+  #store(process: Actor): RelayStore {
+    const ground = this.#ground;
+    const { disk } = this;
+    const slow = async <T>(verb: () => Promise<T>): Promise<T> => {
+      await ground.pause(process, ground.options.diskMsMax);
+      if (this.diskFails && ground.dice.chance(0.5)) {
+        throw new StoreUnavailable("failed", "the disk refuses");
+      }
+      const value = await verb();
+      await ground.pause(process, ground.options.diskMsMax);
+      return value;
+    };
+    return {
+      heads: (space) => slow(() => disk.heads(space)),
+      append: (space, runs) =>
+        slow(async () => {
+          for (const run of runs) this.#books.stores(this.name, run.replica);
+          const outcomes = await disk.append(space, runs);
+          this.#gave((store) => store.append(space, runs));
+          outcomes.forEach((outcome, index) => {
+            const replica = runs[index]?.replica;
+            if (outcome.kind !== "held" || replica === undefined) return;
+            this.durable.set(replica, outcome.head.to);
+          });
+          return outcomes;
+        }),
+      read: (space, replica, first, bytesMax) =>
+        slow(() => disk.read(space, replica, first, bytesMax)),
+      hashes: (space, replica, first, last) => slow(() => disk.hashes(space, replica, first, last)),
+      registers: (space) => slow(() => disk.registers(space)),
+      putRegisters: (space, registers) =>
+        slow(async () => {
+          for (const { replica } of registers) this.#books.stores(this.name, replica);
+          this.#gave((store) => store.putRegisters(space, registers));
+          return disk.putRegisters(space, registers);
+        }),
+      certificate: (space) => slow(() => disk.certificate(space)),
+      putCertificate: (space, certificate) =>
+        slow(async () => {
+          this.#gave((store) => store.putCertificate(space, certificate));
+          return disk.putCertificate(space, certificate);
+        }),
+      usage: (space) => slow(() => disk.usage(space)),
+      putInvite: (space, invite, nowMs) => slow(() => disk.putInvite(space, invite, nowMs)),
+      revokeInvite: (space, codeHash) => slow(() => disk.revokeInvite(space, codeHash)),
+      peekInvite: (codeHash, nowMs) => slow(() => disk.peekInvite(codeHash, nowMs)),
+      useInvite: (codeHash, nowMs) => slow(() => disk.useInvite(codeHash, nowMs)),
+      ping: () => slow(() => disk.ping()),
+      close: async () => {},
+    };
+  }
+
+  #gave(give: (store: RelayStore) => Promise<unknown>): void {
+    this.#given.push({ atMs: this.#ground.nowMs, give });
+  }
+}

@@ -1,0 +1,36 @@
+/** One of several threads that share the seeds of a run: every so manyth is its own. */
+import { parentPort, workerData } from "node:worker_threads";
+import { optionsOf } from "./options.ts";
+import { type Outcome, run } from "./run.ts";
+
+export interface Share {
+  readonly first: number;
+  /** Seeds after `first`. */
+  readonly end: number;
+  readonly step: number;
+}
+
+/** One seed's outcome; `repeated` if it ran twice, and then was the same. */
+export interface Result {
+  readonly outcome: Outcome;
+  readonly repeated: boolean;
+}
+
+/** Every so manyth seed runs twice and must leave the same trace. */
+const repeatEvery = 50;
+
+const { first, end, step } = workerData as Share;
+for (let seed = first; seed < end; seed += step) parentPort?.postMessage(await resultOf(seed));
+
+async function resultOf(seed: number): Promise<Result> {
+  const outcome = await run(optionsOf(seed));
+  const repeated = outcome.violations.length === 0 && seed % repeatEvery === 0;
+  if (repeated) {
+    const { traceHash } = await run(outcome.options);
+    if (traceHash !== outcome.traceHash) {
+      const violations = ["the same seed ran differently a second time"];
+      return { outcome: { ...outcome, violations }, repeated };
+    }
+  }
+  return { outcome, repeated };
+}

@@ -1,0 +1,62 @@
+/**
+ * A world of devices with tabs, relays, wires and disks in one process, driven by one seed. What
+ * runs in it is the shipped core and storage logic; the world supplies time, dice, delays, faults
+ * and the browser's manners (locks, channels between tabs, a disk that may lose what was relaxed).
+ */
+import { newSpace } from "@skein/shared/space/new-space.ts";
+import { Books } from "./books.ts";
+import { Ground } from "./ground.ts";
+import type { Mutant } from "./mutants.ts";
+import type { Options } from "./options.ts";
+import { SimDevice } from "./sim-device.ts";
+import { SimRelay } from "./sim-relay.ts";
+import type { SimWire } from "./wire.ts";
+
+export class World {
+  readonly ground: Ground;
+  readonly books: Books;
+  readonly relays: readonly SimRelay[];
+  readonly devices: readonly SimDevice[];
+
+  static async begin(options: Options, mutant: Mutant | undefined): Promise<World> {
+    const ground = new Ground(options, mutant);
+    const { suite, dice } = ground;
+    ground.space = await newSpace(suite, dice);
+    const { secret: writeKey } = await suite.signingPairFromSeed(ground.space.seeds.write);
+    const books = new Books(ground);
+    const relays = Array.from(
+      { length: options.relays },
+      (_, index) => new SimRelay(ground, books, `https://relay-${index}.test`),
+    );
+    const devices: SimDevice[] = [];
+    for (let index = 0; index < options.devices; index++) {
+      const pair = await suite.newSigningPair();
+      // Relays do not speak to each other here: the first device is what joins them.
+      const count = index === 0 ? options.relays : options.linksPerDevice;
+      const reached = [...relays.slice(index % relays.length), ...relays].slice(0, count);
+      devices.push(
+        new SimDevice(ground, books, { index, pair, writeKey, relays: reached, devices }),
+      );
+    }
+    for (const device of devices) {
+      for (let count = dice.between(1, options.tabsMax); count > 0; count--) device.openTab();
+    }
+    return new World(ground, books, relays, devices);
+  }
+
+  private constructor(
+    ground: Ground,
+    books: Books,
+    relays: readonly SimRelay[],
+    devices: readonly SimDevice[],
+  ) {
+    this.ground = ground;
+    this.books = books;
+    this.relays = relays;
+    this.devices = devices;
+  }
+
+  get wires(): SimWire[] {
+    return this.relays.flatMap((relay) => [...relay.wires]);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Relays and devices made of the shipped core, without browser or sockets: what conformance tests
+ * and the simulator put together. A device has one disk and any number of tabs; one of them leads.
+ */
+import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
+import { Keyring } from "@skein/shared/crypto/keyring.ts";
+import type { EntrySealer } from "@skein/shared/crypto/seal.ts";
+import type { SigningKey, SigningPair, Suite } from "@skein/shared/crypto/suite.ts";
+import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
+import type { Gate } from "@skein/shared/device/gate.ts";
+import { type Kv, KvFailure } from "@skein/shared/device/kv.ts";
+import type { SpaceAccess } from "@skein/shared/device/link.ts";
+import {
+  RegisterBoard,
+  type RegisterTopic,
+  topicName,
+} from "@skein/shared/device/register-board.ts";
+import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
+import { type Lock, Writer } from "@skein/shared/device/writer.ts";
+import type { Env } from "@skein/shared/env.ts";
+import type { RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
+import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
+import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
+import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
+import type { NewSpace } from "@skein/shared/space/new-space.ts";
+import type { Session } from "@skein/shared/sync/session.ts";
+
+/** Lets everybody in: for tests that are not about members. */
+const openGate: Gate = { admitted: () => true, examine: async () => {} };
+
+export interface TabOptions {
+  readonly env: Env;
+  readonly suite: Suite;
+  readonly kv: Kv;
+  readonly space: NewSpace;
+  readonly pair: SigningPair;
+  readonly lock: Lock;
+  readonly gate?: Gate;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** A tab of a device: it may write, and it may lead. */
+export class Tab implements ReplicaHost {
+  readonly store: KvDeviceStore;
+  readonly replicaId: ReplicaId;
+  readonly writer: Writer;
+  readonly keyring: Keyring;
+  readonly board: RegisterBoard;
+  readonly sealer: EntrySealer;
+  replica: Replica | undefined;
+  /** Own registers on their way out, while it leads. */
+  desk: RegisterDesk | undefined;
+  /** Own seq that each party has committed, newest word. */
+  readonly storedBy = new Map<Session, number>();
+  readonly applied: ReadyEntry[] = [];
+  readonly forks: ReplicaId[] = [];
+  readonly troubles: unknown[] = [];
+  deposed = false;
+  /** An own entry was committed by this tab: the other tabs want to know. */
+  onOwnHead: (head: LogHead) => void = () => {};
+  /** Entries were applied on top of `before`. */
+  onApply: (entries: readonly ReadyEntry[], before: VersionVector) => void = () => {};
+  onStoredBy: (session: Session, seq: number) => void = () => {};
+  /** Something happened after which somebody may want to be called at another time. */
+  onChange: () => void = () => {};
+  /** What is shown of that replica's registers may have changed. */
+  onBoard: (replica: ReplicaId) => void = () => {};
+  onWhispered: (publicKey: Uint8Array, whisper: Uint8Array) => Promise<void> = async () => {};
+  /** Another tab leads. */
+  onFenced: () => void = () => {};
+  #topics = new Map<RegisterName, RegisterTopic>();
+  #vector: VersionVector = new Map();
+  /** Counts times of leading, begun and ended. */
+  #turn = 0;
+  readonly #options: TabOptions;
+
+  constructor(options: TabOptions) {
+    this.#options = options;
+    const { env, suite, kv, space, pair, lock } = options;
+    this.store = new KvDeviceStore(kv, suite);
+    this.replicaId = replicaIdOf(suite, pair.publicKey);
+    this.keyring = new Keyring(suite, space.tag, space.contentKey);
+    this.board = new RegisterBoard(this.keyring);
+    this.sealer = {
+      keyring: this.keyring,
+      space: space.tag,
+      replica: this.replicaId,
+      publicKey: pair.publicKey,
+      secret: pair.secret,
+    };
+    this.writer = new Writer({
+      env,
+      sealer: this.sealer,
+      store: this.store,
+      lock,
+      onAppended: ({ head }) => {
+        this.replica?.ownAppended(head);
+        this.onOwnHead(head);
+      },
+      onTrouble: (error) => this.onStoreTrouble(error),
+    });
+  }
+
+  /**
+   * Takes the lead: from here on this tab alone applies and speaks to others. The replica is closed
+   * from the start if the tab has let go, or begun anew, in the meantime.
+   */
+  async lead(topics: readonly RegisterTopic[] = [{ kind: "clock" }]): Promise<Replica> {
+    const { env, suite, space, gate, onBug } = this.#options;
+    const turn = ++this.#turn;
+    const leaderEpoch = await this.store.takeLeadership();
+    await this.store.replayParked(space.tag, leaderEpoch);
+    const base = await readReplicaBase(this.store, space.tag);
+    const desk = new RegisterDesk(env, this.sealer);
+    await this.board.know(topics);
+    for (const topic of topics) {
+      const name = await this.keyring.registerName(topicName(topic));
+      this.#topics.set(name, topic);
+      const own = base.registers.find(
+        (register) => register.replica === this.replicaId && register.name === name,
+      );
+      if (own !== undefined) await desk.readBack(topic, own);
+    }
+    for (const register of base.registers) await this.board.take(register);
+    const replica = new Replica(
+      {
+        env,
+        suite,
+        tag: space.tag,
+        self: this.replicaId,
+        store: this.store,
+        leaderEpoch,
+        keyring: this.keyring,
+        gate: gate ?? openGate,
+        registers: desk,
+        host: this,
+        onBug,
+      },
+      base,
+    );
+    if (turn !== this.#turn) {
+      replica.close();
+      return replica;
+    }
+    this.deposed = false;
+    this.#vector = base.applied.vector;
+    this.desk = desk;
+    this.replica = replica;
+    return replica;
+  }
+
+  access(writeKey: SigningKey): SpaceAccess {
+    const { space, pair } = this.#options;
+    if (this.replica === undefined) throw new Error("only a leading tab speaks to a relay");
+    return {
+      tag: space.tag,
+      mode: "write",
+      certificates: [space.certificate],
+      accessKey: writeKey,
+      replica: this.replicaId,
+      replicaPublicKey: pair.publicKey,
+      replicaKey: pair.secret,
+      exchange: this.replica.exchange,
+    };
+  }
+
+  /** The greatest own seq that any other party has committed. */
+  get sentTo(): number {
+    return Math.max(0, ...this.storedBy.values());
+  }
+
+  close(): void {
+    this.#turn++;
+    this.replica?.close();
+    this.replica = undefined;
+    this.desk = undefined;
+  }
+
+  // ReplicaHost
+
+  onApplied(entries: readonly ReadyEntry[], state: AppliedState): void {
+    this.applied.push(...entries);
+    this.onApply(entries, this.#vector);
+    this.#vector = state.vector;
+  }
+  onChanged(): void {
+    this.onChange();
+  }
+  onRegister(register: StoredRegister): void {
+    const { desk } = this;
+    const topic = register.replica === this.replicaId ? this.#topics.get(register.name) : undefined;
+    this.board
+      .take(register)
+      .then(async () => {
+        this.onBoard(register.replica);
+        // Ours, from a time this device forgot: what it says counts, and its number is used.
+        if (topic !== undefined) await desk?.readBack(topic, register);
+      })
+      .catch(this.#options.onBug);
+  }
+  onWhisper(_session: Session, publicKey: Uint8Array, whisper: Uint8Array): void {
+    this.onWhispered(publicKey, whisper).catch(this.#options.onBug);
+  }
+  onOwnStored(session: Session, seq: number): void {
+    this.storedBy.set(session, seq);
+    this.onStoredBy(session, seq);
+  }
+  onFork(replica: ReplicaId): void {
+    this.forks.push(replica);
+  }
+  onStoreTrouble(error: unknown): void {
+    // A disk may refuse; whatever else comes out of it is a bug.
+    if (error instanceof KvFailure) this.troubles.push(error);
+    else if (error !== undefined) this.#options.onBug(error);
+  }
+  onDeposed(): void {
+    this.deposed = true;
+    this.replica = undefined;
+    this.desk = undefined;
+    this.onFenced();
+  }
+}
