@@ -6,6 +6,12 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { chromiumLaunchOptions } from "./scripts/chromium.ts";
 
+const setupFiles = ["./test/support/property-seed.ts"];
+const seedWanted = process.env["SKEIN_SEED"] ?? "1";
+const propertySeed =
+  seedWanted === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(seedWanted);
+if (!Number.isSafeInteger(propertySeed)) throw new Error(`SKEIN_SEED=${seedWanted}: no integer`);
+
 const browserTests = "client/src/**/*.browser.test.{ts,tsx}";
 
 function nodeProject(name: string, include: string[], testTimeoutMs = 10_000) {
@@ -14,6 +20,7 @@ function nodeProject(name: string, include: string[], testTimeoutMs = 10_000) {
       name,
       include,
       exclude: [browserTests],
+      setupFiles,
       environment: "node" as const,
       testTimeout: testTimeoutMs,
     },
@@ -24,6 +31,7 @@ export default defineConfig({
   test: {
     silent: "passed-only",
     maxWorkers: 2,
+    provide: { propertySeed },
     projects: [
       nodeProject("shared", ["shared/src/**/*.test.ts"]),
       nodeProject("server", ["server/src/**/*.test.ts"]),
@@ -40,6 +48,7 @@ export default defineConfig({
         test: {
           name: "chromium",
           include: [browserTests],
+          setupFiles,
           testTimeout: 20_000,
           // Below the ephemeral range; vite takes the next one if this is in use.
           api: { port: 21_000 + Math.floor(Math.random() * 9_000) },

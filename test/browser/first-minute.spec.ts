@@ -144,6 +144,28 @@ test("plain HTTP on another address than localhost shows a page that says what t
   expect(others).toEqual([]);
 });
 
+test("Enter in a title leads into the text, also while the editor is still on its way", async ({
+  browser,
+}) => {
+  const context = await browser.newContext({ serviceWorkers: "block" });
+  const held: (() => Promise<void>)[] = [];
+  await context.route(/\/editor-view-[^/]*\.js$/, (route) => {
+    held.push(() => route.continue());
+  });
+  const ana = await openTab(context, relay.origin);
+  await ana.introduce("Ana");
+  await ana.createSpace("Garden");
+  await ana.page.getByRole("button", { name: "New note" }).first().click();
+  const title = ana.page.getByRole("textbox", { name: "Title of the note" });
+  await expect(title).toBeFocused();
+  await title.fill("Seeds");
+  await title.press("Enter");
+  await expect.poll(() => held.length).toBeGreaterThan(0);
+  await expect(title).toBeFocused();
+  for (const go of held) await go();
+  await expect(ana.editor).toBeFocused();
+});
+
 test("a whole session asks nobody but its own relay for anything", async ({ browser }) => {
   test.slow();
   const context = await browser.newContext();

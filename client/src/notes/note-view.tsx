@@ -161,11 +161,15 @@ function Opened({ note, row, me }: OpenedProps) {
   const role = useObservable(space.myRole);
   const [strange, setStrange] = useState(false);
   const focusText = useRef<() => void>(undefined);
+  /** Enter was pressed in the title before the editor was there. */
+  const wantsText = useRef(false);
   const trashed = row?.trashed === true;
   const readOnly = newer || strange || trashed || role === "reader";
   const onStranger = useCallback(() => setStrange(true), []);
   const onReady = useCallback((focus: () => void) => {
     focusText.current = focus;
+    if (wantsText.current) focus();
+    wantsText.current = false;
   }, []);
   return (
     <>
@@ -198,7 +202,13 @@ function Opened({ note, row, me }: OpenedProps) {
         note={note.id}
         title={row?.title ?? ""}
         readOnly={readOnly}
-        onEnter={() => focusText.current?.()}
+        onEnter={() => {
+          if (focusText.current === undefined) wantsText.current = true;
+          else focusText.current();
+        }}
+        onLeave={() => {
+          wantsText.current = false;
+        }}
       />
       <Suspense fallback={<Skeleton />}>
         <EditorView
@@ -219,12 +229,14 @@ interface TitleProps {
   readonly title: string;
   readonly readOnly: boolean;
   readonly onEnter: () => void;
+  /** The title is typed in again, or left for something else. */
+  readonly onLeave: () => void;
 }
 
 /** A pause in typing after which the new title is saved; leaving the field saves at once. */
 const saveAfterMs = 700;
 
-function Title({ note, title, readOnly, onEnter }: TitleProps) {
+function Title({ note, title, readOnly, onEnter, onLeave }: TitleProps) {
   const space = useSpace();
   const field = useRef<HTMLTextAreaElement>(null);
   /** What is being typed; undefined while the title is as everybody has it. */
@@ -270,11 +282,15 @@ function Title({ note, title, readOnly, onEnter }: TitleProps) {
       onChange={(event) => {
         const next = event.target.value.replace(/[\r\n]+/gu, " ");
         setTyped(next);
+        onLeave();
         pending.current = next;
         clearTimeout(timer.current);
         timer.current = setTimeout(save, saveAfterMs);
       }}
-      onBlur={save}
+      onBlur={() => {
+        save();
+        onLeave();
+      }}
       onKeyDown={(event) => {
         if (event.key !== "Enter" || event.nativeEvent.isComposing) return;
         event.preventDefault();

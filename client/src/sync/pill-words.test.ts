@@ -30,7 +30,7 @@ describe("the sync pill says", () => {
     ["Offline, nothing waiting", { network: { kind: "off" } }],
     ["Connected, nobody else online", {}],
     ["Reconnecting, next try in 8 s", { network: retrying }],
-    ["Reconnecting", { network: { kind: "connecting", relay } }],
+    ["Connecting", { network: { kind: "connecting", relay } }],
     ["Needs attention: access ended", { network: refused(codes.forbidden) }],
     ["Needs attention: update needed", { network: refused(codes.noCommonVersion) }],
     ["Needs attention: the relay is full", { network: refused(codes.quota) }],

@@ -47,7 +47,7 @@ export function pillWords(state: PillState, nowMs: number): string {
       return state.waiting === 0 ? "Offline, nothing waiting" : `Offline, ${kept(state.waiting)}`;
     case "retrying":
       return state.retryAtMs === undefined
-        ? "Reconnecting"
+        ? "Connecting"
         : `Reconnecting, next try in ${untilWords(state.retryAtMs, nowMs)}`;
     case "syncing":
       return state.left === 0 ? "Syncing" : `Syncing, ${state.left.toLocaleString("en-GB")} left`;

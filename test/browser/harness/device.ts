@@ -136,8 +136,6 @@ export class DeviceTab {
     const field = this.page.getByRole("textbox", { name: "Title of the note" });
     await expect(field).toBeFocused();
     await field.fill(title);
-    // The editor comes a moment after the title, when it is loaded for the first time.
-    await expect(this.editor).toBeVisible();
     await field.press("Enter");
     await expect(this.editor).toBeFocused();
   }
@@ -207,7 +205,7 @@ export class DeviceTab {
   get pill(): Locator {
     return this.page
       .getByRole("button", {
-        name: /device|Connected|Offline|Reconnecting|Syncing|Needs attention/,
+        name: /device|Connect|Offline|Reconnecting|Syncing|Needs attention/,
       })
       .last();
   }

@@ -148,6 +148,25 @@ describe("what is edited here", () => {
     );
   });
 
+  it("deletes the other values of a conflict when the winning one is set again", () => {
+    const [here, there, reader] = [writing(ana), writing(ben), writing(cem)];
+    const conflict = [set(here, "k", "one"), set(there, "k", "one")];
+    there.apply(conflict);
+    const again = set(there, "k", "one");
+    expect(decodeChange(again.change).ops).toMatchObject([{ action: "del", pred: [`3@${ana}`] }]);
+    expect(kinds(reader, [...conflict, again])).toEqual(["applied", "applied", "applied"]);
+    expect(shown(reader)).toMatchObject({ things: { k: "one" } });
+    expectSound(reader);
+    // In one change: what is left after the deletion is what the next operation replaces.
+    here.apply(conflict);
+    const gone = edited(here, (handle) => {
+      handle.put(things, "k", "one", "str");
+      handle.delete(things, "k");
+    });
+    expect(kinds(reader, [gone])).toEqual(["applied"]);
+    expectSound(reader);
+  });
+
   it("shows as patches", () => {
     const [here, there] = [writing(ana), writing(ben)];
     const change = set(here, "k", "v");
@@ -302,6 +321,8 @@ describe("a change that Automerge would not have written", () => {
     ["replaces a value of another key", (d) => (at(d, 0).pred = [`5@${ana}`])],
     ["leaves out what it replaces", (d) => (at(d, 0).pred = [])],
     ["deletes something and does not say what", (d) => (at(d, -1).pred = [])],
+    ["deletes a value twice", (d) => at(d, -1).pred.push(...at(d, -1).pred)],
+    ["deletes what never was too", (d) => at(d, -1).pred.push(`900@${ana}`)],
     ["deletes nothing", (d) => Object.assign(at(d, -1), { key: "nothing", pred: [] })],
     ["writes into a text", (d) => (at(d, 0).obj = `4@${ana}`)],
     ["writes into an object of a later change", (d) => (at(d, 0).obj = `900@${ana}`)],

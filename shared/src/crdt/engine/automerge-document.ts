@@ -4,8 +4,10 @@
  * trust; a change that Automerge itself would not have written at that place is void.
  *
  * 1. Changes of one actor are applied without gap, in the order of its log.
- * 2. A change names the values it replaces exactly as they stood in its causal past. Automerge does
- *    not check that, and cannot load a document again in which it is not so.
+ * 2. A change names the values it replaces as they stood in its causal past: all of them when it
+ *    sets a key, some or all when it deletes (of a conflict, who sets the winning value again keeps
+ *    it and deletes the others). Automerge does not check that, and cannot load a document again
+ *    in which it is not so.
  * 3. Changes wait here, not inside Automerge, until their past is known.
  *
  * It works on Automerge's handle (`getBackend`), not on the JavaScript mirror of the document: that
@@ -203,11 +205,13 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
       const here =
         valuesBySlot.get(slot) ?? (made.has(object) ? [] : this.#values(object, key, past));
       if (here === undefined) return this.#isTaken(object) ? "writes into no object" : waits;
-      if (here.length !== pred.length || !here.every((value) => pred.includes(value))) {
+      const left = here.filter((value) => !pred.includes(value));
+      const isEachThere = here.length - left.length === pred.length;
+      if (!isEachThere || (action !== "del" && left.length > 0)) {
         return "replaces other values than stood there";
       }
       const id = `${read.startOp + index}@${read.actor}`;
-      valuesBySlot.set(slot, action === "del" ? [] : [id]);
+      valuesBySlot.set(slot, action === "del" ? left : [id]);
       if (action === "makeMap") made.add(id);
     }
     return undefined;
