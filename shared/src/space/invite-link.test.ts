@@ -89,6 +89,21 @@ describe("an invite link", () => {
     expect(reasonOf(text)).toBe("damaged");
   });
 
+  it.each([
+    ["a host without end", `https://${"a".repeat(1_000_000)}`],
+    ["host after host", "https://".repeat(100_000)],
+    ["many links that lead elsewhere", "https://a#".repeat(100_000)],
+    ["slashes", `https://a${"/".repeat(1_000_000)}`],
+  ])("is looked for in time that grows with the text alone: %s", (_, text) => {
+    // Looked for from every letter on, each of these would take minutes.
+    expect(reasonOf(text)).toBe("not a link");
+  });
+
+  it("is stripped of what follows it in one pass", () => {
+    expect(reasonOf(`#/join/${".".repeat(1_000_000)}A`)).toBe("damaged");
+    expect(parseInviteLink(`${link}${".".repeat(1_000_000)}`)).toEqual(found);
+  });
+
   it("is looked for in any text without throwing", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (before, after) => {

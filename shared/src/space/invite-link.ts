@@ -51,18 +51,32 @@ export const formatInviteLink = (origin: string, { code, secret }: InviteToken):
 const codeLetters = base64UrlLength(inviteCodeBytes);
 const secretLetters = base64UrlLength(inviteSecretBytes);
 
-/** A link anywhere in a text; a fragment alone; a token alone. */
-const linkPattern = /(https?:\/\/[^\s/?#<>"']+)[^\s#<>"']*#\/join(?:\/([^\s<>"']*))?/i;
+// Looked for in steps that each pass over the text once: people paste whole pages, and one pattern for
+// all of it would begin anew at every letter.
+
+/** What white space, brackets and quotation marks leave of a text. */
+const wordPattern = /[^\s<>"']+/g;
+const originPattern = /https?:\/\/[^/?]+/i;
+const joinPattern = /^\/join(?:\/(.*))?/i;
+/** A fragment alone; a token alone. */
 const fragmentPattern = /^#?\/join(?:\/(\S*))?$/i;
 const tokenPattern = new RegExp(`^[\\w-]{${codeLetters}}\\.[\\w-]{${secretLetters}}$`);
 /** What sentences and markup leave at the end of a link. No letter of base64url is among it. */
-const trailingPattern = /[.,;:!?)\]}>*"'’”»…]+$/;
+const trailing: ReadonlySet<string | undefined> = new Set(".,;:!?)]}>*\"'”’»…");
 
 /** Finds the invite in what somebody pasted. */
 export function parseInviteLink(text: string): InviteLink | LinkRefusal {
   const pasted = text.trim().replaceAll(/%23(?=\/join)/gi, "#");
-  const link = linkPattern.exec(pasted);
-  if (link !== null) return readToken(link[2] ?? "", link[1]?.toLowerCase());
+  for (const [word] of pasted.matchAll(wordPattern)) {
+    const parts = word.split("#");
+    for (let at = 1; at < parts.length; at++) {
+      const isJoin = joinPattern.test(parts[at] ?? "");
+      const origin = isJoin ? originPattern.exec(parts[at - 1] ?? "")?.[0] : undefined;
+      if (origin === undefined) continue;
+      const join = joinPattern.exec(parts.slice(at).join("#"));
+      return readToken(join?.[1] ?? "", origin.toLowerCase());
+    }
+  }
   const fragment = fragmentPattern.exec(pasted);
   if (fragment !== null) return readToken(fragment[1] ?? "", undefined);
   if (tokenPattern.test(pasted)) return readToken(pasted, undefined);
@@ -70,7 +84,7 @@ export function parseInviteLink(text: string): InviteLink | LinkRefusal {
 }
 
 function readToken(written: string, origin: string | undefined): InviteLink | LinkRefusal {
-  const [codeText = "", secretText = "", ...more] = written.replace(trailingPattern, "").split(".");
+  const [codeText = "", secretText = "", ...more] = withoutTrailing(written).split(".");
   const damaged: LinkRefusal = { kind: "refusal", reason: "damaged" };
   const letters = /^[\w-]*$/;
   if (more.length > 0 || !letters.test(codeText) || !letters.test(secretText)) return damaged;
@@ -85,4 +99,10 @@ function readToken(written: string, origin: string | undefined): InviteLink | Li
     if (error instanceof Malformed) return damaged;
     throw error;
   }
+}
+
+function withoutTrailing(written: string): string {
+  let end = written.length;
+  while (trailing.has(written[end - 1])) end--;
+  return written.slice(0, end);
 }
