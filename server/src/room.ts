@@ -143,6 +143,7 @@ export class Room implements ExchangeHost {
   onStored(): void {}
   onCompared(): void {}
   onFork(): void {}
+  onHole(): void {}
 
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void {
     const { store, effects, tag, env, explain } = this.#options;

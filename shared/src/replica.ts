@@ -22,12 +22,14 @@ import type { Keyring } from "./crypto/keyring.ts";
 import type { Env } from "./env.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
 import { zeroHash } from "./log/chain.ts";
+import { DamagedEntries } from "./log/damage.ts";
 import { lastSeq } from "./log/entry.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "./log/store.ts";
 import type { VerifyingSuite } from "./log/suite.ts";
 import { limits } from "./protocol/limits.ts";
 import { Effects } from "./sync/effects.ts";
 import { Exchange, type ExchangeHost } from "./sync/exchange.ts";
+import type { Hole } from "./sync/mending.ts";
 import type { Session } from "./sync/session.ts";
 
 /** Entries of one log that may wait for their past in memory. */
@@ -48,6 +50,8 @@ export interface ReplicaHost {
   /** `party` has committed our log up to `seq`; less than before if it lost some. */
   onOwnStored(session: Session, seq: number): void;
   onFork(replica: ReplicaId, seq: number): void;
+  /** Entries of a log cannot be read on this device and are asked for; undefined: they can again. */
+  onHole(replica: ReplicaId, hole: Hole | undefined): void;
   /** The disk refused; everything waits and is tried again. Undefined when it works again. */
   onStoreTrouble(error: unknown): void;
   /** Another tab leads now. Final. */
@@ -132,6 +136,7 @@ export class Replica implements ExchangeHost {
         append: (runs) => store.append(tag, runs),
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
+        repair: (run) => store.repair(tag, run),
         putRegisters: (registers) => store.putRegisters(tag, registers),
       },
     });
@@ -296,6 +301,11 @@ export class Replica implements ExchangeHost {
     this.#failed(error);
   }
 
+  onHole(replica: ReplicaId, hole: Hole | undefined): void {
+    this.#options.host.onHole(replica, hole);
+    this.#load(replica);
+  }
+
   onIdle(): void {}
 
   // Opening
@@ -311,22 +321,22 @@ export class Replica implements ExchangeHost {
       this.#read(replica, first),
       (run) => {
         this.#loading.delete(replica);
-        // Undefined: a damaged or vanished row. Comparing with others brings the entries back.
+        // Undefined: another tab's append was not told yet.
         if (run !== undefined && run.first === this.#delivery.nextSeq(replica)) this.#open(run);
       },
       (error) => {
         this.#loading.delete(replica);
-        this.#failed(error);
+        // The exchange has heard of it, asks others, and tells when it is mended.
+        if (!(error instanceof DamagedEntries)) this.#failed(error);
       },
     );
   }
 
   async #read(replica: ReplicaId, first: number): Promise<HashedRun | undefined> {
-    const { store, tag } = this.#options;
-    const run = await store.read(tag, replica, first, limits.runBytesMax);
+    const run = await this.exchange.read(replica, first, limits.runBytesMax);
     if (run === undefined) return undefined;
     const before = Math.max(1, first - 1);
-    const hashes = await store.hashes(tag, replica, before, lastSeq(run));
+    const hashes = await this.exchange.hashes(replica, before, lastSeq(run));
     const previous = first === 1 ? zeroHash : hashes[0];
     const own = first === 1 ? hashes : hashes.slice(1);
     if (previous === undefined || own.length < run.entries.length) return undefined;

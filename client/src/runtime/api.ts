@@ -107,6 +107,20 @@ export type Trouble =
       readonly atMs: number;
       readonly space: SpaceTag;
       readonly replica: ReplicaId;
+    }
+  /** This device's disk has spoilt entries, and nobody in reach has brought them again. */
+  | {
+      readonly kind: "damaged";
+      readonly atMs: number;
+      readonly space: SpaceTag;
+      readonly replica: ReplicaId;
+      readonly changes: number;
+      /** Undefined if it is this device itself. */
+      readonly author: string | undefined;
+      /** What they say is on the screen all the same. */
+      readonly shown: boolean;
+      /** Another durable party is known to have had them. */
+      readonly sent: boolean;
     };
 
 export interface InvitePreview {

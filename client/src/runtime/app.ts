@@ -39,7 +39,7 @@ import { PersonalSettings } from "./settings.ts";
 import { SpaceCore } from "./space-core.ts";
 import { newReplica, type SpaceRecord, SpaceRecords } from "./space-records.ts";
 import { LiveSpace } from "./space.ts";
-import type { LeaderStatus } from "./status.ts";
+import type { HoleFact, LeaderStatus } from "./status.ts";
 import { StorageWatch } from "./storage-state.ts";
 import { TabChannel } from "./tabs.ts";
 import { Troubles } from "./troubles.ts";
@@ -447,6 +447,7 @@ export class LiveApp implements App {
       for (const replica of status.forks) {
         troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica });
       }
+      this.#tellDamage(core, status.holes);
       const { network } = status;
       if (network.kind === "refused") {
         const { code, reason: detail } = network;
@@ -454,6 +455,33 @@ export class LiveApp implements App {
       } else {
         troubles.over((trouble) => trouble.kind === "access ended" && trouble.space === space);
       }
+    }
+  }
+
+  #tellDamage(core: SpaceCore, holes: readonly HoleFact[]): void {
+    const { troubles, env } = this.#device;
+    const { tag: space } = core;
+    troubles.over(
+      (trouble) =>
+        trouble.kind === "damaged" &&
+        trouble.space === space &&
+        !holes.some(({ replica }) => replica === trouble.replica),
+    );
+    const { members, memberByReplica } = core.membership.get();
+    for (const { replica, first, last, applied: shown } of holes) {
+      const member = memberByReplica.get(replica);
+      const name = member === undefined ? undefined : members.get(member)?.name;
+      const isOwn = replica === core.replica;
+      troubles.raise({
+        kind: "damaged",
+        atMs: env.clock.now(),
+        space,
+        replica,
+        changes: last - first + 1,
+        author: isOwn ? undefined : (name ?? "somebody unknown"),
+        shown,
+        sent: !isOwn || last <= core.sent.get().sentTo,
+      });
     }
   }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { keyOfId } from "@skein/shared/crdt/crdt.ts";
 import type { Message } from "@skein/shared/crdt/op/channel.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
-import { ChannelWindow, keyOfId } from "./channel-window.ts";
+import { ChannelWindow } from "./channel-window.ts";
 
 const a = "aa".repeat(16) as ReplicaId;
 

@@ -11,7 +11,7 @@
  */
 import type { OrderKey } from "@skein/shared/chat/order-key.ts";
 import { orderKey } from "@skein/shared/chat/order-key.ts";
-import { compareStamps, type OpId } from "@skein/shared/crdt/crdt.ts";
+import { compareStamps, keyOfId } from "@skein/shared/crdt/crdt.ts";
 import type { Message as StoredMessage } from "@skein/shared/crdt/op/channel.ts";
 
 export interface WindowRow {
@@ -27,8 +27,6 @@ interface Page {
   readonly messages: readonly StoredMessage[];
   readonly hasMore: boolean;
 }
-
-export const keyOfId = ({ replica, seq, index }: OpId): string => `${replica}:${seq}:${index}`;
 
 export class ChannelWindow {
   #rows: WindowRow[] = [];

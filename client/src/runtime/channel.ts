@@ -6,12 +6,12 @@ import { draftPost, postKind, understandChannel } from "@skein/shared/chat/post.
 import type { Message as StoredMessage } from "@skein/shared/crdt/op/channel.ts";
 import { messageOf } from "@skein/shared/crdt/op/channel.ts";
 import type { ReadyEntry } from "@skein/shared/device/store.ts";
-import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
+import { keyOfId, type RawOperation } from "@skein/shared/crdt/crdt.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
 import type { Inquiry } from "@skein/shared/receipt/receipt.ts";
 import { membersAt } from "@skein/shared/space/member.ts";
 import type { Message, MessageInfo, Observable, OpenChannel, PostResult, Receipt } from "./api.ts";
-import { ChannelWindow, keyOfId, type WindowRow } from "./channel-window.ts";
+import { ChannelWindow, type WindowRow } from "./channel-window.ts";
 import { Cell, derived, sameValue } from "./observable.ts";
 import type { SpaceCore } from "./space-core.ts";
 import { shownMs } from "./shown-ms.ts";

@@ -7,7 +7,7 @@ import { protocolVersion } from "@skein/shared/protocol/messages.ts";
 import type { Network, StorageState, Trouble } from "./api.ts";
 import type { Device } from "./device.ts";
 import type { SpaceCore } from "./space-core.ts";
-import type { LeaderStatus, SpaceStatus } from "./status.ts";
+import type { HoleFact, LeaderStatus, SpaceStatus } from "./status.ts";
 import { tabsVersion } from "./tabs.ts";
 
 export interface Symptoms {
@@ -58,9 +58,14 @@ async function spaceLines(core: SpaceCore, status: SpaceStatus | undefined): Pro
       ? "  no tab leads it"
       : `  ${networkLine(status.network)}; missing ${status.missing}, ` +
         `${status.equal ? "equal" : "not equal"}, unknown devices ${status.unknownDevices}, ` +
-        `forks ${status.forks.length}`,
+        `forks ${status.forks.length}, damaged ${holesLine(status.holes)}`,
   ];
 }
+
+const holesLine = (holes: readonly HoleFact[]): string =>
+  holes.length === 0
+    ? "none"
+    : holes.map(({ replica, first, last }) => `${replica.slice(0, 8)} ${first}-${last}`).join(", ");
 
 function networkLine(network: Network): string {
   switch (network.kind) {

@@ -13,6 +13,7 @@ import type { StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
+import type { Hole } from "@skein/shared/sync/mending.ts";
 import type { Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
 import type { Network } from "./api.ts";
@@ -21,7 +22,7 @@ import { Soon } from "./observable.ts";
 import { changeKind, updateKind } from "./operation-kinds.ts";
 import { putReceiptRow } from "./receipt-rows.ts";
 import type { SpaceCore } from "./space-core.ts";
-import type { SpaceStatus } from "./status.ts";
+import type { HoleFact, SpaceStatus } from "./status.ts";
 
 /** What is known of receipts is written at most so often. */
 const keepReceiptsEveryMs = 250;
@@ -65,6 +66,9 @@ async function replayParked(
   }
 }
 
+/** How long others have to bring damaged entries again before a person hears of it. */
+const holeToldAfterMs = 3_000;
+
 export class LeaderSpace implements ReplicaHost, Sleeper {
   readonly core: SpaceCore;
   readonly replica: Replica;
@@ -76,6 +80,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   /** Own registers by their opaque name, as far as they were written or read back. */
   readonly #topics: Map<RegisterName, RegisterTopic>;
   readonly #forks = new Set<ReplicaId>();
+  readonly #holes = new Map<ReplicaId, { readonly sinceMs: number; told: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #keepReceipts: Soon;
   #closed = false;
@@ -185,6 +190,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       equal: missing === 0 && sessions.some((session) => session.equal),
       unknownDevices,
       forks: [...this.#forks],
+      holes: this.#lastingHoles(),
       presence: this.presence.facts(),
     };
   }
@@ -211,12 +217,22 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   }
 
   wakeAtMs(): number {
-    return Math.min(this.replica.wakeAtMs(), this.presence.wakeAtMs());
+    let wake = Math.min(this.replica.wakeAtMs(), this.presence.wakeAtMs());
+    for (const { sinceMs, told } of this.#holes.values()) {
+      if (!told) wake = Math.min(wake, sinceMs + holeToldAfterMs);
+    }
+    return wake;
   }
 
   tick(): void {
     this.replica.tick();
     this.presence.tick();
+    const now = this.core.device.env.clock.now();
+    for (const hole of this.#holes.values()) {
+      if (hole.told || now < hole.sinceMs + holeToldAfterMs) continue;
+      hole.told = true;
+      this.#host.onChanged();
+    }
   }
 
   close(): void {
@@ -275,6 +291,25 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.#forks.add(replica);
     device.troubles.raise({ kind: "fork", atMs: device.env.clock.now(), space: tag, replica });
     this.#host.onChanged();
+  }
+
+  onHole(replica: ReplicaId, hole: Hole | undefined): void {
+    if (hole === undefined) this.#holes.delete(replica);
+    else if (!this.#holes.has(replica)) {
+      this.#holes.set(replica, { sinceMs: this.core.device.env.clock.now(), told: false });
+    }
+    this.#host.onChanged();
+  }
+
+  /** What a relay gives back at once is not worth a word. */
+  #lastingHoles(): readonly HoleFact[] {
+    const facts: HoleFact[] = [];
+    for (const [replica, { first, last }] of this.replica.exchange.holes) {
+      if (this.#holes.get(replica)?.told !== true) continue;
+      const applied = (this.replica.applied.vector.get(replica) ?? 0) >= last;
+      facts.push({ replica, first, last, applied });
+    }
+    return facts;
   }
 
   onStoreTrouble(error: unknown): void {

@@ -2,17 +2,16 @@
  * What the person has set, in the *settings* document of their personal space, so that it reaches their
  * other devices: an operation-based map in which the last writer of a key wins.
  */
-import { Settings } from "@skein/shared/crdt/op/settings.ts";
-import type { SetOperation } from "@skein/shared/crdt/op/settings.ts";
+import { LwwMap } from "@skein/shared/crdt/op/lww-map.ts";
 import type { Delivered, RawOperation, Stamp } from "@skein/shared/crdt/crdt.ts";
-import { encodeSetting, understandSetting } from "@skein/shared/space/setting.ts";
+import { encodeSetting, type SetSetting, understandSetting } from "@skein/shared/space/setting.ts";
 import type { Observable } from "./api.ts";
 import { Cell, derived } from "./observable.ts";
 import type { SpaceCore } from "./space-core.ts";
 
 export class PersonalSettings {
   readonly #core: SpaceCore;
-  readonly #settings = new Settings();
+  readonly #settings = new LwwMap<Uint8Array>();
   readonly #version = new Cell(0);
   readonly #byKey = new Map<string, Observable<string | undefined>>();
   readonly #unlisten: () => void;
@@ -45,7 +44,7 @@ export class PersonalSettings {
 
   /** Resolves once it is committed. An empty value unsets the key. */
   async set(key: string, value: string): Promise<void> {
-    const op: SetOperation = { key, value: new TextEncoder().encode(value) };
+    const op: SetSetting = { key, value: new TextEncoder().encode(value) };
     const operation = encodeSetting(op);
     const { documents, replica } = this.#core;
     const { head, lamport, index } = await this.#core.append(documents.settings, () => [operation]);
@@ -66,7 +65,7 @@ export class PersonalSettings {
   #take({ id, lamport }: Stamp, operation: RawOperation): void {
     const understood = understandSetting(operation);
     if (understood.kind !== "known") return;
-    const delivered: Delivered<SetOperation> = { id, lamport, op: understood.op };
+    const delivered: Delivered<SetSetting> = { id, lamport, op: understood.op };
     this.#settings.apply(delivered);
     this.#version.set(this.#version.get() + 1);
   }

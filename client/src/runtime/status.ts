@@ -21,7 +21,17 @@ export interface SpaceStatus {
   readonly unknownDevices: number;
   /** Logs of which two versions exist. */
   readonly forks: readonly ReplicaId[];
+  /** Entries that this device's disk has spoilt and nobody has brought again yet. */
+  readonly holes: readonly HoleFact[];
   readonly presence: readonly PresenceFact[];
+}
+
+export interface HoleFact {
+  readonly replica: ReplicaId;
+  readonly first: number;
+  readonly last: number;
+  /** Their effects are in what this device shows; only the entries themselves are gone. */
+  readonly applied: boolean;
 }
 
 /** How far the own log has come. */

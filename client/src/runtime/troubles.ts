@@ -60,6 +60,6 @@ const storageKinds: ReadonlySet<Trouble["kind"]> = new Set(["storage full", "sto
 
 function subject(trouble: Trouble): string {
   if (trouble.kind === "access ended") return `${trouble.kind} ${trouble.space}`;
-  if (trouble.kind === "fork") return `${trouble.kind} ${trouble.space} ${trouble.replica}`;
+  if (trouble.kind === "fork" || trouble.kind === "damaged") return `${trouble.kind} ${trouble.space} ${trouble.replica}`;
   return trouble.kind;
 }

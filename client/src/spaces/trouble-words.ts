@@ -1,6 +1,7 @@
 /** What is wrong with this tab or device, in words, and what can be done about it. */
 import { codes } from "@skein/shared/protocol/codes.ts";
 import type { Trouble } from "../runtime/api.ts";
+import { counted } from "../ui/list-words.ts";
 
 export interface TroubleWords {
   readonly title: string;
@@ -69,6 +70,8 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
         weight: "serious",
         action: openSync,
       };
+    case "damaged":
+      return damagedWords(trouble, space);
     case "fork":
       return {
         title: `A copy of this device was writing in ${space}`,
@@ -78,6 +81,26 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
         action: openSync,
       };
   }
+}
+
+function damagedWords(
+  { changes, author, shown, sent }: Extract<Trouble, { kind: "damaged" }>,
+  space: string,
+): TroubleWords {
+  const what = `${counted(changes, "change")} ${author === undefined ? "made here" : `by ${author}`}`;
+  const isLost = author === undefined && !sent;
+  return {
+    title: `This device’s copy of ${space} is damaged`,
+    advice: [
+      `${what} can no longer be read from its disk.`,
+      shown ? "You still see what they said." : "What they say is not shown.",
+      isLost
+        ? "They had not been sent, so nobody else can give them back, and what you write here after them does not reach the others either: copy what matters, and write it from another device."
+        : "They are asked of the relay and of everybody who has them, and put back when they come.",
+    ].join(" "),
+    weight: shown && !isLost ? "calm" : "serious",
+    action: openSync,
+  };
 }
 
 function endedBecause(code: number): string {

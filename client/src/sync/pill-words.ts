@@ -93,6 +93,7 @@ const wordsByTrouble: Readonly<Record<Trouble["kind"], string | undefined>> = {
   "left out": undefined,
   "access ended": "access ended",
   fork: undefined,
+  damaged: undefined,
 };
 
 const wordsByCode: ReadonlyMap<number, string> = new Map([

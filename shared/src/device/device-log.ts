@@ -8,14 +8,15 @@
 import { equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { zeroHash } from "../log/chain.ts";
+import { DamagedEntries, type RepairableStore, type Repaired } from "../log/damage.ts";
 import { bodyBytes, type Entry, lastSeq, type Run, runEntriesMax } from "../log/entry.ts";
 import { newerRegister } from "../log/register.ts";
 import type { Appended, LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Kv, Reading, Writing } from "./kv.ts";
+import { repairLog } from "./log-repair.ts";
 import {
-  DamagedSegment,
   hasRoom,
   isWhole,
   joined,
@@ -24,19 +25,9 @@ import {
   type Segment,
   segmentHashes,
   type StoredRun,
-  unpackSegment,
 } from "./log-segments.ts";
+import { hashAt, headOf, type HeadRow, headRow, segmentRow, segmentsFrom } from "./segment-rows.ts";
 import { stores } from "./stores.ts";
-
-/** A row of `heads`. Its key holds the replica. */
-interface HeadRow {
-  readonly publicKey: Uint8Array;
-  readonly from: number;
-  readonly to: number;
-  readonly hash: Uint8Array;
-  /** First seq of the newest segment. */
-  readonly tail: number;
-}
 
 /** A row of `registers`. Its key holds replica and name. */
 type RegisterRow = Omit<StoredRegister, "replica" | "name">;
@@ -44,8 +35,8 @@ type RegisterRow = Omit<StoredRegister, "replica" | "name">;
 /** What a transaction that appends needs. */
 export const appendingStores = [stores.heads, stores.segments, stores.sessions] as const;
 
-/** Reading what is damaged rejects with `DamagedSegment`, all else as a `LogStore` does. */
-export class DeviceLog implements LogStore {
+/** Reading what is damaged rejects with `DamagedEntries`, all else as a `LogStore` does. */
+export class DeviceLog implements LogStore, RepairableStore {
   readonly #kv: Kv;
   readonly #suite: VerifyingSuite;
 
@@ -78,15 +69,14 @@ export class DeviceLog implements LogStore {
       const head = await headRow(tx, space, replica);
       if (head === undefined || first < head.from || first > head.to) return undefined;
       const cut = new Cut(first, bytesMax);
+      const log = { tx, suite: this.#suite, space, replica, head };
       try {
-        for await (const [begin, segment] of segmentsFrom(tx, space, replica, first, head.to)) {
-          for (const run of unpackSegment(this.#suite, space, replica, begin, segment)) {
-            if (!cut.take(run)) return cut.run(replica);
-          }
+        for await (const { runs } of segmentsFrom(log, first, head.to)) {
+          for (const run of runs) if (!cut.take(run)) return cut.run(replica);
         }
       } catch (error) {
         // What comes before the damage is as good as ever.
-        if (!(error instanceof DamagedSegment) || cut.isEmpty) throw error;
+        if (!(error instanceof DamagedEntries) || cut.isEmpty) throw error;
       }
       return cut.run(replica);
     });
@@ -103,12 +93,19 @@ export class DeviceLog implements LogStore {
       const hashes: Uint8Array[] = [];
       if (head === undefined || first < head.from || first > head.to || last < first) return hashes;
       const end = Math.min(last, head.to);
-      for await (const [begin, segment] of segmentsFrom(tx, space, replica, first, end)) {
-        const all = segmentHashes(this.#suite, space, replica, begin, segment);
-        hashes.push(...all.slice(Math.max(0, first - begin), end - begin + 1));
+      const log = { tx, suite: this.#suite, space, replica, head };
+      for await (const read of segmentsFrom(log, first, end)) {
+        const all = segmentHashes(this.#suite, space, replica, read);
+        hashes.push(...all.slice(read.seq - read.begin, end - read.begin + 1));
       }
       return hashes;
     });
+  }
+
+  async repair(space: SpaceTag, run: VerifiedRun): Promise<Repaired> {
+    return this.#kv.write([stores.heads, stores.segments], "strict", (tx) =>
+      repairLog(tx, this.#suite, space, run),
+    );
   }
 
   /** The nonce of the writer session which that entry opens; undefined if it opens none. */
@@ -238,8 +235,8 @@ class GrowingLog {
   ): Promise<GrowingLog> {
     const head = await headRow(tx, space, replica);
     const tail = head && (await segmentRow(tx, space, replica, head.tail));
-    // What joined a damaged tail could not be read again either.
-    const whole = tail && isWhole(suite, tail) ? tail : undefined;
+    // What joined a damaged tail, or one that was repaired in part, could not be read either.
+    const whole = tail && tail.last === head.to && isWhole(suite, tail) ? tail : undefined;
     return new GrowingLog(tx, suite, space, replica, head, whole);
   }
 
@@ -277,14 +274,10 @@ class GrowingLog {
 
   async #hashAt(seq: number, head: HeadRow): Promise<Uint8Array> {
     if (seq === head.to) return head.hash;
-    const [begin, segment] =
-      this.#tail !== undefined && seq >= head.tail
-        ? [head.tail, this.#tail]
-        : await segmentWith(this.#tx, this.#space, this.#replica, seq);
-    const hashes = segmentHashes(this.#suite, this.#space, this.#replica, begin, segment);
-    const hash = hashes[seq - begin];
-    if (hash === undefined) throw new Error(`segment ${begin} does not reach seq ${seq}`);
-    return hash;
+    // The tail in hand may be newer than its row.
+    if (this.#changed && this.#tail !== undefined) this.#putTail(head.tail, this.#tail);
+    const log = { tx: this.#tx, suite: this.#suite, space: this.#space, replica: this.#replica };
+    return hashAt({ ...log, head }, seq);
   }
 
   /** The entries of `run` after `to`. */
@@ -344,7 +337,8 @@ class Cut {
 
   /** False when there is no room for `run`. The first one always has. */
   take(run: StoredRun): boolean {
-    const entries = run.entries.slice(Math.max(0, this.#first - run.first));
+    const next = this.#first + this.#entries.length;
+    const entries = run.entries.slice(Math.max(0, next - run.first));
     if (entries.length === 0) return true;
     const bytes = bodyBytes({ entries });
     const tooMuch =
@@ -361,67 +355,3 @@ class Cut {
     return { replica, first: this.#first, entries: this.#entries, signature: this.#signature };
   }
 }
-
-/** The segments that hold the seqs `first`..`last`, each with its first seq, one at a time. */
-async function* segmentsFrom(
-  tx: Reading,
-  space: SpaceTag,
-  replica: ReplicaId,
-  first: number,
-  last: number,
-): AsyncGenerator<[begin: number, segment: Segment]> {
-  let [begin, segment] = await segmentWith(tx, space, replica, first);
-  for (;;) {
-    yield [begin, segment];
-    if (segment.last >= last) return;
-    begin = segment.last + 1;
-    const next = await segmentRow(tx, space, replica, begin);
-    if (next === undefined) throw missing(space, replica, begin);
-    segment = next;
-  }
-}
-
-async function segmentWith(
-  tx: Reading,
-  space: SpaceTag,
-  replica: ReplicaId,
-  seq: number,
-): Promise<[begin: number, segment: Segment]> {
-  const [row] = await tx.range(stores.segments, {
-    from: [space, replica],
-    before: [space, replica, seq + 1],
-    reverse: true,
-    limit: 1,
-  });
-  const segment = row?.value as Segment | undefined;
-  if (row === undefined || segment === undefined || segment.last < seq) {
-    throw missing(space, replica, seq);
-  }
-  return [partOf(row.key, 2), segment];
-}
-
-const missing = (space: SpaceTag, replica: ReplicaId, seq: number) =>
-  new DamagedSegment(space, replica, seq, seq, "they are missing");
-
-const segmentRow = async (
-  tx: Reading,
-  space: SpaceTag,
-  replica: ReplicaId,
-  first: number,
-): Promise<Segment | undefined> =>
-  (await tx.get(stores.segments, [space, replica, first])) as Segment | undefined;
-
-const headRow = async (
-  tx: Reading,
-  space: SpaceTag,
-  replica: ReplicaId,
-): Promise<HeadRow | undefined> =>
-  (await tx.get(stores.heads, [space, replica])) as HeadRow | undefined;
-
-const headOf = (replica: ReplicaId, { publicKey, from, to, hash }: HeadRow): LogHead => ({
-  replica,
-  publicKey,
-  from,
-  to,
-  hash,
-});

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DamagedEntries } from "../log/damage.ts";
 import { TestLog } from "../log/store.contract.ts";
 import { DeviceLog } from "./device-log.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Kv } from "./kv.ts";
-import { DamagedSegment, type Segment, segmentLimits } from "./log-segments.ts";
+import { type Segment, segmentLimits } from "./log-segments.ts";
 import { MemoryDisk } from "./memory-kv.ts";
 import { ana, ben, space } from "./ready-entries.contract.ts";
 import { testSuite } from "./store.contract.ts";
@@ -116,10 +117,10 @@ describe("a damaged segment", () => {
           ];
           for (const outcome of await Promise.allSettled(attempts.slice(0, 2))) {
             const reason: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
-            expect(reason).toBeInstanceOf(DamagedSegment);
+            expect(reason).toBeInstanceOf(DamagedEntries);
             expect(reason).toMatchObject({ space, replica: ana, first: 1, last: 6 });
           }
-          await expect(attempts[2]).rejects.toBeInstanceOf(DamagedSegment);
+          await expect(attempts[2]).rejects.toBeInstanceOf(DamagedEntries);
         },
       ),
       { numRuns: 200 },
@@ -146,7 +147,7 @@ describe("a damaged segment", () => {
     ];
     for (const each of wrong) {
       await replaceSegment(kv, 1, each);
-      await expect(store.read(space, ana, 5, 1_000)).rejects.toBeInstanceOf(DamagedSegment);
+      await expect(store.read(space, ana, 5, 1_000)).rejects.toBeInstanceOf(DamagedEntries);
     }
   });
 
@@ -161,7 +162,7 @@ describe("a damaged segment", () => {
       await replaceSegment(kv, 101, broken);
       const [outcome] = await store.append(space, [log.run(1)]);
       expect(outcome).toEqual({ kind: "held", head: log.head, news: true });
-      await expect(store.read(space, ana, 150, 10_000)).rejects.toBeInstanceOf(DamagedSegment);
+      await expect(store.read(space, ana, 150, 10_000)).rejects.toBeInstanceOf(DamagedEntries);
       expect((await store.read(space, ana, 151, 10_000))?.entries).toHaveLength(log.length - 150);
       // As far as it is whole.
       expect((await store.read(space, ana, 1, 10_000))?.entries).toHaveLength(100);

@@ -47,26 +47,6 @@ export interface StoredRun {
   readonly signature: Uint8Array;
 }
 
-/**
- * A segment's bytes are not those that were written. What was in it can be fetched again from
- * whoever else holds the log.
- */
-export class DamagedSegment extends Error {
-  override readonly name = "DamagedSegment";
-  readonly space: SpaceTag;
-  readonly replica: ReplicaId;
-  readonly first: number;
-  readonly last: number;
-
-  constructor(space: SpaceTag, replica: ReplicaId, first: number, last: number, detail: string) {
-    super(`entries ${first} to ${last} of ${replica} are damaged on this device: ${detail}`);
-    this.space = space;
-    this.replica = replica;
-    this.first = first;
-    this.last = last;
-  }
-}
-
 /** One group of a segment. */
 export function packRun({ first, entries, signature }: Omit<Run, "replica">): Uint8Array {
   const size = bodyBytes({ entries }) + entries.length * itemHeadBytesMax + signatureBytes + 3;
@@ -118,18 +98,14 @@ export function isWhole(suite: Hashing, segment: Segment): boolean {
   return begin === segment.bytes.length && equalBytes(check, segment.check);
 }
 
-/** The runs of a segment, in order; bodies are views of its bytes. Throws `DamagedSegment`. */
+/** The runs of a segment, in order; bodies are views of its bytes. Or what shows it damaged. */
 export function unpackSegment(
   suite: Hashing,
-  space: SpaceTag,
-  replica: ReplicaId,
   first: number,
   segment: Segment,
-): StoredRun[] {
-  const damaged = (detail: string) =>
-    new DamagedSegment(space, replica, first, segment.last, detail);
-  if (!isWhole(suite, segment)) throw damaged("the check value differs");
-  const runs = decode(segment.bytes, (reader) => {
+): StoredRun[] | Malformed {
+  if (!isWhole(suite, segment)) return new Malformed("the check value differs");
+  return decode(segment.bytes, (reader) => {
     const read: StoredRun[] = [];
     let seq = first;
     while (reader.remaining > 0) {
@@ -141,26 +117,18 @@ export function unpackSegment(
     if (seq !== segment.last + 1) throw new Malformed(`it ends with seq ${seq - 1}`);
     return read;
   });
-  if (isMalformed(runs)) throw damaged(runs.message);
-  return runs;
 }
 
-/** The hash of every entry of a segment. */
+/** The hash of every entry of a segment whose runs those are. */
 export function segmentHashes(
   suite: VerifyingSuite,
   space: SpaceTag,
   replica: ReplicaId,
-  first: number,
-  segment: Segment,
+  { begin, segment, runs }: { begin: number; segment: Segment; runs: readonly StoredRun[] },
 ): Uint8Array[] {
-  const runs = unpackSegment(suite, space, replica, first, segment);
   const entries = runs.flatMap((run) => run.entries);
-  return chainHashes(
-    suite,
-    space,
-    { replica, first, entries, signature: noSignature },
-    segment.previous,
-  );
+  const run = { replica, first: begin, entries, signature: noSignature };
+  return chainHashes(suite, space, run, segment.previous);
 }
 
 type Hashing = Pick<VerifyingSuite, "hash">;

@@ -11,6 +11,7 @@
  *  4. Entries are applied in causal order; `applied.vector` never goes back.
  */
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { RepairableStore } from "../log/damage.ts";
 import type { LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
 
 export interface Dependency {
@@ -73,7 +74,7 @@ export type OwnAppend =
 /** `moved`: somebody was there before; read again. `fenced`: another tab leads. No effect, both. */
 export type Application = "applied" | "fenced" | "moved";
 
-export interface DeviceStore extends LogStore {
+export interface DeviceStore extends LogStore, RepairableStore {
   /** Makes the caller the leader: the epoch that all its transactions must carry. Strict. */
   takeLeadership(): Promise<number>;
 

@@ -13,6 +13,7 @@
 import type { Env } from "../env.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
+import type { Repaired } from "../log/damage.ts";
 import { isRefusal } from "../log/refusal.ts";
 import { newerRegister, parseRegister, verifyRegister } from "../log/register.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
@@ -26,6 +27,7 @@ import type { Frame, HeadRow } from "../protocol/messages.ts";
 import type { Effects } from "./effects.ts";
 import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
+import { type Hole, Mending } from "./mending.ts";
 import type { Session, SessionOwner } from "./session.ts";
 
 /** The store as one space sees it. */
@@ -34,6 +36,8 @@ export interface SpaceStore {
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
   putRegisters(registers: readonly StoredRegister[]): Promise<readonly boolean[]>;
+  /** Of a store whose records can be damaged one by one (log/damage.ts). */
+  repair?(run: VerifiedRun): Promise<Repaired>;
 }
 
 export interface ExchangeHost {
@@ -50,6 +54,8 @@ export interface ExchangeHost {
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
   onSessionClosed(session: Session): void;
   onStoreFailed(error: unknown): void;
+  /** Entries of a log cannot be read here and are asked for; undefined when they can again. */
+  onHole(replica: ReplicaId, hole: Hole | undefined): void;
   /** Nothing is on its way into the store any more (`idle`). */
   onIdle(): void;
 }
@@ -72,6 +78,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly sessions = new Set<Session>();
   readonly #options: ExchangeOptions;
   readonly #intake: Intake;
+  readonly #mending: Mending;
   /** Keys of logs that are not held yet but were announced: needed to pass a first run on. */
   readonly #publicKeys = new Map<ReplicaId, Uint8Array>();
   #registerBatch: { register: StoredRegister; source: Session }[] = [];
@@ -87,6 +94,15 @@ export class Exchange implements SessionOwner, IntakeHost {
       holdings: this.holdings,
       effects: options.effects,
       host: this,
+    });
+    const { store } = options;
+    this.#mending = new Mending({
+      suite: options.suite,
+      space: options.tag,
+      holders: () => this.sessions,
+      hashes: (replica, first, last) => store.hashes(replica, first, last),
+      repair: (run) => store.repair?.(run) ?? Promise.resolve("unfit"),
+      onHole: (replica, hole) => this.#onHole(replica, hole),
     });
   }
 
@@ -134,6 +150,11 @@ export class Exchange implements SessionOwner, IntakeHost {
     }
   }
 
+  /** Entries that are held and cannot be read, by log. */
+  get holes(): ReadonlyMap<ReplicaId, Hole> {
+    return this.#mending.holes;
+  }
+
   /** Every party is compared with again. */
   compare(): void {
     for (const session of this.sessions) session.compare();
@@ -152,11 +173,11 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined> {
-    return this.#options.store.read(replica, first, bytesMax);
+    return this.#mending.watch(this.#options.store.read(replica, first, bytesMax));
   }
 
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]> {
-    return this.#options.store.hashes(replica, first, last);
+    return this.#mending.watch(this.#options.store.hashes(replica, first, last));
   }
 
   onRun(session: Session, publicKey: Uint8Array, run: Run): void {
@@ -166,7 +187,18 @@ export class Exchange implements SessionOwner, IntakeHost {
       }
       this.#publicKeys.set(run.replica, publicKey);
     }
-    this.#intake.offer(session, publicKey, run);
+    const offer = () => this.#intake.offer(session, publicKey, run);
+    if (!this.#mending.wants(run, this.holdings.to(run.replica))) return offer();
+    this.effects.start(this.#mending.mend(publicKey, run), offer, (error) => {
+      offer();
+      this.#options.host.onStoreFailed(error);
+    });
+  }
+
+  #onHole(replica: ReplicaId, hole: Hole | undefined): void {
+    this.#options.host.onHole(replica, hole);
+    // What could not be read for others may be readable now.
+    for (const session of this.sessions) session.offerFromStore(replica);
   }
 
   onRegister(session: Session, publicKey: Uint8Array, bytes: Uint8Array): void {
@@ -204,7 +236,12 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   onCompared(session: Session): void {
+    this.#mending.ask();
     this.#options.host.onCompared(session);
+  }
+
+  onNotLent(): void {
+    this.#mending.ask();
   }
 
   onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void {

@@ -25,6 +25,7 @@ import type { Connection, LogNumbers } from "./connection.ts";
 import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
 import type { RunSource } from "./intake.ts";
+import type { Holder } from "./mending.ts";
 
 type Of<Type extends Frame["type"]> = Extract<Frame, { type: Type }>;
 export type EntriesFrame = Of<"entry"> | Of<"entries">;
@@ -51,6 +52,8 @@ export interface SessionOwner {
   onCompared(session: Session): void;
   /** The other party holds logs we lack and does not push: ask for them, if not asked elsewhere. */
   onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void;
+  /** What is damaged here was asked of the other party, and did not come. */
+  onNotLent(): void;
   /** Another entry stands at `seq` there. `theirHash` is theirs. */
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
   onInvite(session: Session, frame: Of<"invite"> | Of<"uninvite">): void;
@@ -108,7 +111,14 @@ interface InFlight {
   readonly bytes: number;
 }
 
-export class Session implements RunSource {
+/** Entries they hold and ask for again, because they cannot read them any more. */
+interface Lent {
+  readonly replica: ReplicaId;
+  next: number;
+  readonly last: number;
+}
+
+export class Session implements RunSource, Holder {
   readonly connection: Connection;
   readonly tag: SpaceTag;
   readonly mySpace: number;
@@ -154,6 +164,10 @@ export class Session implements RunSource {
   #confirmAtMs = Number.POSITIVE_INFINITY;
 
   readonly #wants = new Map<ReplicaId, { first: number; askedAtMs: number }>();
+  /** What is damaged here and was asked of them. */
+  readonly #borrows = new Map<ReplicaId, { last: number; askedAtMs: number }>();
+  /** What is damaged there; served before anything else, for it is short. */
+  #lent: Lent[] = [];
   #lastEntryAtMs: number;
   readonly #divergent = new Map<ReplicaId, number>();
   /** Their questions for hashes that the store is answering. */
@@ -230,7 +244,7 @@ export class Session implements RunSource {
     return {
       sentBytes: this.#inFlightBytes,
       receivedBytes: this.#unconfirmedBytes,
-      wants: this.#wants.size,
+      wants: this.#wants.size + this.#borrows.size + this.#lent.length,
       logs: this.#cursors.size,
     };
   }
@@ -303,7 +317,31 @@ export class Session implements RunSource {
 
   /** Another question may be put: the other party need not remember more of them. */
   get mayWant(): boolean {
-    return this.#wants.size < limits.wantsMax;
+    return this.#wants.size + this.#borrows.size < limits.wantsMax;
+  }
+
+  // Holder: what is damaged here is asked of them
+
+  mayLend(replica: ReplicaId, seq: number): boolean {
+    return this.#state === "following" && this.mayWant && this.#theirTo(replica) >= seq;
+  }
+
+  lend(replica: ReplicaId, first: number, last: number): void {
+    this.#borrows.set(replica, { last, askedAtMs: this.connection.env.clock.now() });
+    // Of what we hold together: that tells it from entries that are new to us.
+    const held = Math.min(last, this.#theirTo(replica));
+    this.connection.send({
+      type: "want",
+      space: this.mySpace,
+      replica,
+      first,
+      last: held,
+      form: "entries",
+    });
+  }
+
+  isLending(replica: ReplicaId): boolean {
+    return this.#borrows.has(replica);
   }
 
   isWanting(replica: ReplicaId): boolean {
@@ -332,6 +370,8 @@ export class Session implements RunSource {
     this.#behind.clear();
     this.#unread.clear();
     this.#wants.clear();
+    this.#borrows.clear();
+    this.#lent = [];
     this.#divergent.clear();
     this.#toConfirm.clear();
     this.theirLogNumbers.clear();
@@ -370,8 +410,10 @@ export class Session implements RunSource {
       this.#readAgainAtMs,
       this.#lastEntryAtMs + limits.antiEntropyMs,
     );
-    for (const { askedAtMs } of this.#wants.values())
-      wake = Math.min(wake, askedAtMs + wantAgainMs);
+    for (const questions of [this.#wants, this.#borrows]) {
+      for (const { askedAtMs } of questions.values())
+        wake = Math.min(wake, askedAtMs + wantAgainMs);
+    }
     return wake;
   }
 
@@ -383,6 +425,11 @@ export class Session implements RunSource {
       if (now < askedAtMs + wantAgainMs) continue;
       this.#wants.delete(replica);
       stale = true;
+    }
+    for (const [replica, { askedAtMs }] of this.#borrows) {
+      if (now < askedAtMs + wantAgainMs) continue;
+      this.#borrows.delete(replica);
+      this.#owner.onNotLent();
     }
     // An unanswered question, or long silence: compare anew rather than guess.
     const silent = now >= this.#lastEntryAtMs + limits.antiEntropyMs;
@@ -424,7 +471,8 @@ export class Session implements RunSource {
 
   runMissing(replica: ReplicaId, from: number): void {
     this.#releaseWindow(replica, Number.POSITIVE_INFINITY);
-    this.want(replica, from, Number.MAX_SAFE_INTEGER);
+    // What is held and could not be compared is not missing.
+    if (from > this.#owner.holdings.to(replica)) this.want(replica, from, Number.MAX_SAFE_INTEGER);
   }
 
   runHeld(replica: ReplicaId, seq: number): void {
@@ -432,6 +480,8 @@ export class Session implements RunSource {
     this.#agree(replica, seq);
     const asked = this.#wants.get(replica);
     if (asked !== undefined && seq >= asked.first) this.#wants.delete(replica);
+    const borrowed = this.#borrows.get(replica);
+    if (borrowed !== undefined && seq >= borrowed.last) this.#borrows.delete(replica);
     this.#releaseWindow(replica, seq);
     this.#toConfirm.set(replica, Math.max(this.#toConfirm.get(replica) ?? 0, seq));
     const now = this.connection.env.clock.now();
@@ -546,6 +596,7 @@ export class Session implements RunSource {
       for (const { replica, to } of holdings.logs.values()) {
         this.#agree(replica, to);
         this.#cursor(replica).stored = to;
+        this.#landed(replica, to);
       }
       this.#follow();
     } else this.#sendHeads();
@@ -630,12 +681,23 @@ export class Session implements RunSource {
     const { replica, first, last, form } = frame;
     if (form === "hashes") return this.#tellHashes(frame);
     const cursor = this.#cursor(replica);
-    // They say they lack it, whatever we believed; a fork is healed elsewhere.
+    // A fork is healed elsewhere.
     if (cursor.forked) return;
+    if (last <= cursor.theirs) return this.#lendTo(replica, first, last);
+    // They say they lack it, whatever we believed.
     const held = Math.max(0, first - 1);
     this.#theyHold(replica, Math.min(cursor.theirs, held), held);
     cursor.wantedTo = Math.max(cursor.wantedTo, last);
     this.#behind.add(replica);
+    this.#pump();
+  }
+
+  /** They hold it and cannot read it: what else is under way of the log stays as it is. */
+  #lendTo(replica: ReplicaId, next: number, last: number): void {
+    if (this.#lent.length >= limits.wantsMax) {
+      return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
+    }
+    this.#lent.push({ replica, next, last });
     this.#pump();
   }
 
@@ -706,6 +768,8 @@ export class Session implements RunSource {
   /** Sends from the store what is behind, one log after the other, one read at a time. */
   #pump(): void {
     if (this.#state !== "following" || this.#reading || !this.#windowOpen()) return;
+    const lent = this.#lent[0];
+    if (lent !== undefined) return this.#sendLent(lent);
     const { holdings, effects } = this.#owner;
     for (const replica of this.#behind) {
       this.#behind.delete(replica);
@@ -730,6 +794,28 @@ export class Session implements RunSource {
       );
       return;
     }
+  }
+
+  /** One stored run at a time: it should end where the damage does. */
+  #sendLent(lent: Lent): void {
+    const { replica, next, last } = lent;
+    const sent = (run: Run | undefined): void => {
+      this.#reading = false;
+      if (this.isClosed) return;
+      const publicKey = this.#owner.publicKeyOf(replica);
+      if (run !== undefined && publicKey !== undefined) {
+        this.#sendRun(this.#cursor(replica), run, publicKey, (log, epoch) =>
+          frameOfRun(log, epoch, run),
+        );
+        lent.next = lastSeq(run) + 1;
+      }
+      // What cannot be read here either, they ask of another.
+      if (run === undefined || lent.next > last)
+        this.#lent = this.#lent.filter((it) => it !== lent);
+      this.#pump();
+    };
+    this.#reading = true;
+    this.#owner.effects.start(this.#owner.read(replica, next, 1), sent, () => sent(undefined));
   }
 
   #readAgain(): void {
@@ -768,7 +854,7 @@ export class Session implements RunSource {
     const { log, epoch } = this.connection.announce(this, run.replica, epochOfRun, publicKey);
     const bytes = flowBytes(run);
     const seq = lastSeq(run);
-    cursor.sent = seq;
+    cursor.sent = Math.max(cursor.sent, seq);
     cursor.sentMost = Math.max(cursor.sentMost, seq);
     this.#inFlight.push({ replica: run.replica, seq, bytes });
     this.#inFlightBytes += bytes;
