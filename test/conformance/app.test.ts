@@ -332,7 +332,7 @@ describe("invites", () => {
     expect(await reasonFor(`${url.slice(0, -4)}AAAA`)).toBe("damaged");
     const elsewhere = url.replace("relay.test", "nowhere.test");
     expect(await reasonFor(elsewhere)).toBe("other host unreachable");
-    expect(await reasonFor(url.replace(/join\/\w{4}/, "join/AAAA"))).toBe("unknown or revoked");
+    expect(await reasonFor(url.replace(/join\/[\w-]{4}/, "join/AAAA"))).toBe("unknown or revoked");
     relay.stop();
     expect(await reasonFor(url)).toBe("relay unreachable");
     relay.start();
