@@ -93,7 +93,7 @@ function meaningOf(raw: RawOperation): Readonly<Record<string, unknown>> | null 
   const said = Object.entries(understood.op);
   if (raw.kind === setKind) {
     return Object.fromEntries(
-      said.map(([key, value]) => [key, value instanceof Uint8Array ? toHex(value) : value]),
+      said.map(([key, value]) => [key, value instanceof Uint8Array ? toHex(value) : (value ?? "")]),
     );
   }
   return Object.fromEntries(

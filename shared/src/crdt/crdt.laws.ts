@@ -2,17 +2,24 @@
  * The laws behind `crdt.ts` as one suite that every implementation runs through: our lattices, our
  * operation-based types, the Yjs and Automerge documents.
  *
- *  - `stateBasedLaws`: merge commutes, associates, is idempotent, has a bottom; a codec is faithful.
+ *  - `stateBasedLaws`: merge commutes, associates, is idempotent, has a bottom.
+ *  - `codecLaws`: a state survives its bytes, and no other bytes mean it.
+ *  - `deltaLaws`: all of that for the states and deltas of random histories; a state is the join of
+ *    the deltas it has seen in any order, grouping and number; its value is what the type promises.
  *  - `opBasedLaws`: concurrent operations commute. Several replicas write a random causal history;
  *    every order of delivery that keeps causality must end in the same value. Where a type travels
  *    both ways, merged states must agree with applied operations.
+ *  - `agreementLaws`: a type's operations and another's deltas say the same of one history.
  *
  * fast-check prints seed and shrunk counterexample when a law breaks.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { toHex } from "../bytes/bytes.ts";
+import { isMalformed } from "../bytes/malformed.ts";
 import type { ReplicaId } from "../id/id.ts";
-import type { Delivered, OpBased, StateBased } from "./crdt.ts";
+import type { Delivered, OpBased, Stamp, StateBased } from "./crdt.ts";
+import { Replicated, type StateCodec, type StateType } from "./lattice/lattice.ts";
 
 export interface StateBasedSubject<State> {
   /** A replica that has seen nothing. */
@@ -24,15 +31,11 @@ export interface StateBasedSubject<State> {
   readonly states: fc.Arbitrary<readonly [State, State, State]>;
   /** A form in which equal states are deeply equal. By default the state itself. */
   canonical?(state: State): unknown;
-  readonly codec?: {
-    readonly encode: (state: State) => Uint8Array;
-    readonly decode: (bytes: Uint8Array) => State | Error;
-  };
   readonly runs?: number;
 }
 
 export function stateBasedLaws<State>(name: string, subject: StateBasedSubject<State>): void {
-  const { states, codec } = subject;
+  const { states } = subject;
   const canonical = (state: State) => subject.canonical?.(state) ?? state;
   const numRuns = subject.runs ?? 200;
   const merged = (...parts: readonly State[]): State => {
@@ -89,16 +92,224 @@ export function stateBasedLaws<State>(name: string, subject: StateBasedSubject<S
         expectSame(taken, merged(a));
       });
     });
+  });
+}
 
-    const faithful = codec === undefined ? [] : [codec];
-    it.each(faithful)("survives encoding and decoding", ({ encode, decode }) => {
-      law((a) => {
-        const decoded = decode(encode(a));
-        if (decoded instanceof Error) throw decoded;
-        expectSame(decoded, a);
+/** `states` as in `stateBasedLaws`; one of them is enough here. */
+export function codecLaws<State>(
+  name: string,
+  { encode, decode }: StateCodec<State>,
+  states: fc.Arbitrary<State>,
+  numRuns = 200,
+): void {
+  const hexOf = (state: State) => toHex(encode(state));
+
+  describe(`${name} in bytes`, () => {
+    it("is read as it was written", () => {
+      fc.assert(
+        fc.property(states, (state) => {
+          const read = decode(encode(state));
+          if (isMalformed(read)) throw read;
+          expect(read).toEqual(state);
+          expect(hexOf(read)).toBe(hexOf(state));
+        }),
+        { numRuns },
+      );
+    });
+
+    it("is refused when cut short, with more behind it, and in another version", () => {
+      fc.assert(
+        fc.property(states, (state) => {
+          const bytes = encode(state);
+          for (let length = 0; length < bytes.length; length++) {
+            expect(isMalformed(decode(bytes.subarray(0, length)))).toBe(true);
+          }
+          expect(isMalformed(decode(Uint8Array.of(...bytes, 0)))).toBe(true);
+          const newer = decode(Uint8Array.of(2, ...bytes.subarray(1)));
+          expect(newer).toMatchObject({ kind: "malformed", fault: "version" });
+        }),
+        { numRuns: Math.ceil(numRuns / 4) },
+      );
+    });
+
+    it("has one form: whatever else is read is written as it was", () => {
+      const edit = fc.record({
+        at: fc.nat(),
+        kind: fc.constantFrom("put", "insert", "drop", "swap", "repeat"),
+        byte: fc.oneof(fc.nat(3), fc.nat(255)),
       });
+      fc.assert(
+        fc.property(states, fc.array(edit, { minLength: 1, maxLength: 3 }), (state, edits) => {
+          const bytes = [...encode(state)];
+          for (const { at, kind, byte } of edits) {
+            const place = 1 + (at % Math.max(1, bytes.length - 1));
+            if (kind === "put") bytes[place] = byte;
+            else if (kind === "insert") bytes.splice(place, 0, byte);
+            else if (kind === "drop") bytes.splice(place, 1);
+            else if (kind === "repeat") bytes.splice(place, 0, ...bytes.slice(place, place + byte));
+            else bytes.push(...bytes.splice(place, 1 + (byte % 40)));
+          }
+          const read = decode(Uint8Array.from(bytes));
+          const edited = toHex(Uint8Array.from(bytes));
+          expect(isMalformed(read) ? edited : hexOf(read)).toBe(edited);
+        }),
+        { numRuns: 5 * numRuns },
+      );
     });
   });
+}
+
+/** A change in a history, and what its author had seen when making it. */
+export interface Happened<Command> {
+  readonly command: Command;
+  /** Greater than those of all changes its author had seen. One operation an entry. */
+  readonly stamp: Stamp;
+  readonly sees: ReadonlySet<Happened<Command>>;
+}
+
+export interface DeltaSubject<State, Value, Command> {
+  readonly type: StateType<State, Value>;
+  readonly commands: fc.Arbitrary<Command>;
+  /** The delta of a command on a replica with this state. */
+  readonly mutate: (state: State, command: Command, stamp: Stamp) => State;
+  /** What the type promises to whoever has seen these changes, in the order they were made. */
+  readonly promised: (changes: readonly Happened<Command>[]) => Value;
+  readonly runs?: number;
+}
+
+export function deltaLaws<State, Value, Command>(
+  name: string,
+  subject: DeltaSubject<State, Value, Command>,
+): void {
+  const { type, commands } = subject;
+  const numRuns = subject.runs ?? 200;
+  const hexOf = (state: State) => toHex(type.encode(state));
+  const histories = fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant("write" as const), by: writer, command: commands }),
+      fc.record({ kind: fc.constant("receive" as const), by: writer, from: writer }),
+    ),
+    { maxLength: 30 },
+  );
+  type Steps = typeof histories extends fc.Arbitrary<infer Value> ? Value : never;
+
+  const live = (steps: Steps) => {
+    const replicas = writers.map((id) => ({
+      id,
+      crdt: new Replicated(type),
+      seen: new Set<Happened<Command>>(),
+    }));
+    const at = (index: number) => {
+      const replica = replicas[index];
+      if (replica === undefined) throw new Error(`no replica ${index}`);
+      return replica;
+    };
+    const deltas = new Map<Happened<Command>, State>();
+    /** Every state that was handed out, with its bytes at that time. */
+    const handedOut: (readonly [State, string])[] = [];
+    for (const step of steps) {
+      const replica = at(step.by);
+      if (step.kind === "receive") {
+        const from = at(step.from);
+        replica.crdt.merge(from.crdt.state);
+        replica.seen = new Set([...replica.seen, ...from.seen]);
+      } else {
+        const own = [...replica.seen].filter(({ stamp }) => stamp.id.replica === replica.id);
+        const times = Array.from(replica.seen, ({ stamp }) => stamp.lamport);
+        const stamp: Stamp = {
+          id: { replica: replica.id, seq: own.length + 1, index: 0 },
+          lamport: Math.max(0, ...times) + 1,
+        };
+        const { command } = step;
+        const delta = replica.crdt.change((state) => subject.mutate(state, command, stamp));
+        const happened = { command, stamp, sees: new Set(replica.seen) };
+        replica.seen.add(happened);
+        deltas.set(happened, delta);
+        handedOut.push([delta, hexOf(delta)]);
+      }
+      handedOut.push([replica.crdt.state, hexOf(replica.crdt.state)]);
+    }
+    return { replicas, deltas, handedOut };
+  };
+
+  const deltasSeen = (seen: Iterable<Happened<Command>>, deltas: Map<Happened<Command>, State>) =>
+    Array.from(seen, (happened) => deltas.get(happened) ?? type.bottom);
+
+  /** Three of all that travels in one history: states, deltas, and groups of deltas. */
+  const threeOf = fc.tuple(histories, fc.nat()).map(([steps, seed]): [State, State, State] => {
+    const { deltas, handedOut } = live(steps);
+    const dice = diceOf(seed);
+    const states = handedOut.map(([state]) => state);
+    const pick = (from: readonly State[]) => from[Math.floor(dice() * from.length)] ?? type.bottom;
+    const group = () => {
+      const parts = Array.from({ length: 4 }, () => pick([...deltas.values()]));
+      return parts.reduce((joined, part) => type.merge(joined, part), type.bottom);
+    };
+    const one = () => (dice() < 0.3 ? group() : pick(states));
+    return [one(), one(), one()];
+  });
+
+  stateBasedLaws(name, { create: () => new Replicated(type), states: threeOf, runs: numRuns });
+  codecLaws(
+    name,
+    type,
+    threeOf.map(([state]) => state),
+    numRuns,
+  );
+
+  describe(`${name} travels as deltas`, () => {
+    it("is the join of the deltas it has seen, in any order, grouping and number", () => {
+      fc.assert(
+        fc.property(histories, fc.nat(), (steps, seed) => {
+          const { replicas, deltas } = live(steps);
+          const dice = diceOf(seed);
+          for (const { crdt, seen } of replicas) {
+            const parts = deltasSeen(seen, deltas);
+            const travelling = [...parts, ...parts.filter(() => dice() < 0.3)];
+            const joined = joinedAnyhow(type, travelling, dice);
+            expect(hexOf(joined)).toBe(hexOf(crdt.state));
+          }
+        }),
+        { numRuns },
+      );
+    });
+
+    it("shows what the type promises to those who have seen the same changes", () => {
+      fc.assert(
+        fc.property(histories, (steps) => {
+          for (const { crdt, seen } of live(steps).replicas) {
+            const changes = [...seen].sort((a, b) => a.stamp.lamport - b.stamp.lamport);
+            expect(crdt.value).toEqual(subject.promised(changes));
+          }
+        }),
+        { numRuns },
+      );
+    });
+
+    it("never changes a state or a delta that was handed out", () => {
+      fc.assert(
+        fc.property(histories, (steps) => {
+          for (const [state, before] of live(steps).handedOut) expect(hexOf(state)).toBe(before);
+        }),
+        { numRuns },
+      );
+    });
+  });
+}
+
+/** Joins neighbours after a shuffle until one is left: every bracketing can come of it. */
+function joinedAnyhow<State>(
+  { bottom, merge }: StateType<State, unknown>,
+  parts: readonly State[],
+  dice: () => number,
+): State {
+  const rest = shuffled(parts, dice);
+  while (rest.length > 1) {
+    const at = Math.floor(dice() * (rest.length - 1));
+    const [a = bottom, b = bottom] = rest.slice(at, at + 2);
+    rest.splice(at, 2, merge(a, b));
+  }
+  return rest[0] ?? bottom;
 }
 
 /** One replica of an operation-based type, as the suite drives it. */
@@ -146,16 +357,18 @@ const replicaOf = (index: number): ReplicaId =>
   // Not in the order of the indexes, so that tie-breaks do not follow who was first.
   ((index * 7 + 3) % 10).toString(16).padStart(2, "0").repeat(16) as ReplicaId;
 
+const writers = Array.from({ length: replicaCount }, (_, index) => replicaOf(index));
+const writer = fc.nat(replicaCount - 1);
+
 const stepsOf = <Command>(commands: fc.Arbitrary<Command>): fc.Arbitrary<Step<Command>[]> => {
-  const by = fc.nat(replicaCount - 1);
   return fc.array(
     fc.oneof(
       fc.record({
         kind: fc.constant("write" as const),
-        by,
+        by: writer,
         commands: fc.array(commands, { minLength: 1, maxLength: 3 }),
       }),
-      fc.record({ kind: fc.constant("receive" as const), by, choice: fc.nat() }),
+      fc.record({ kind: fc.constant("receive" as const), by: writer, choice: fc.nat() }),
     ),
     { maxLength: 24 },
   );
@@ -217,6 +430,69 @@ export function opBasedLaws<
         { numRuns },
       );
     });
+  });
+}
+
+export interface AgreementSubject<Op, State, Value, Command> {
+  createOperations(replica: ReplicaId): OpBasedReplica<Op, Command>;
+  readonly type: StateType<State, Value>;
+  readonly commands: fc.Arbitrary<Command>;
+  readonly mutate: (state: State, command: Command, stamp: Stamp) => State;
+}
+
+/** A change written both ways by who saw one and the same past. */
+interface WrittenTwice<Op, State> {
+  readonly op: Op | undefined;
+  readonly deltaAt: (stamp: Stamp) => State;
+}
+
+class Twins<Op, State, Value, Command> implements OpBasedReplica<WrittenTwice<Op, State>, Command> {
+  readonly #subject: AgreementSubject<Op, State, Value, Command>;
+  readonly #operations: OpBasedReplica<Op, Command>;
+  readonly #states: Replicated<State, Value>;
+
+  constructor(subject: AgreementSubject<Op, State, Value, Command>, replica: ReplicaId) {
+    this.#subject = subject;
+    this.#operations = subject.createOperations(replica);
+    this.#states = new Replicated(subject.type);
+  }
+
+  get value(): Value {
+    return this.#states.value;
+  }
+
+  write(command: Command): WrittenTwice<Op, State> {
+    const { mutate } = this.#subject;
+    const { state } = this.#states;
+    // The stamp is known once it is applied here, which is before it is anywhere else.
+    let delta: State | undefined;
+    const deltaAt = (stamp: Stamp) => (delta ??= mutate(state, command, stamp));
+    return { op: this.#operations.write(command), deltaAt };
+  }
+
+  apply({ id, lamport, op: { op, deltaAt } }: Delivered<WrittenTwice<Op, State>>): void {
+    if (op !== undefined) this.#operations.apply({ id, lamport, op });
+    this.#states.merge(deltaAt({ id, lamport }));
+    expectSame(this.#operations.value, this.#states.value);
+  }
+
+  canonical(): unknown {
+    return [this.#operations.canonical(), toHex(this.#subject.type.encode(this.#states.state))];
+  }
+}
+
+function expectSame(a: unknown, b: unknown): void {
+  expect(a).toEqual(b);
+}
+
+/** Holds after every step: the twins compare themselves. */
+export function agreementLaws<Op, State, Value, Command>(
+  name: string,
+  subject: AgreementSubject<Op, State, Value, Command>,
+): void {
+  opBasedLaws<WrittenTwice<Op, State>, Command>(`${name}, as operations beside deltas,`, {
+    create: (replica) => new Twins(subject, replica),
+    commands: subject.commands,
   });
 }
 

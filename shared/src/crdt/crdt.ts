@@ -30,15 +30,21 @@ export interface Delivered<Op> extends Stamp {
   readonly op: Op;
 }
 
+/** By author, then in the order they wrote. */
+export function compareIds(a: OpId, b: OpId): number {
+  if (a.replica !== b.replica) return a.replica < b.replica ? -1 : 1;
+  return a.seq - b.seq || a.index - b.index;
+}
+
+/** The id as a key of a map. */
+export const keyOfId = ({ replica, seq, index }: OpId): string => `${replica}:${seq}:${index}`;
+
 /**
  * The total order of docs/protocol.md section 4.1: (lamport, replica, seq, index). It extends
  * causal order, is the same everywhere and asks no wall clock. Zero only for the same operation.
  */
 export function compareStamps(a: Stamp, b: Stamp): number {
-  if (a.lamport !== b.lamport) return a.lamport - b.lamport;
-  if (a.id.replica !== b.id.replica) return a.id.replica < b.id.replica ? -1 : 1;
-  if (a.id.seq !== b.id.seq) return a.id.seq - b.id.seq;
-  return a.id.index - b.id.index;
+  return a.lamport - b.lamport || compareIds(a.id, b.id);
 }
 
 /**

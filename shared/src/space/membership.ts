@@ -28,7 +28,7 @@
  *     as every device does that asks this record before it writes.
  *  7. Operations of kinds `0x14` to `0x16` (epochs, removal, change of role) are parked.
  */
-import { compareStamps, type Delivered, type OpBased, type Stamp } from "../crdt/crdt.ts";
+import { compareStamps, type Delivered, keyOfId, type OpBased, type Stamp } from "../crdt/crdt.ts";
 import { maxRegister } from "../crdt/lattice/max-register.ts";
 import { type LwwState, mergeLww } from "../crdt/lattice/lww-register.ts";
 import { numberOfRole, type Role } from "../crypto/access-keys.ts";
@@ -107,8 +107,7 @@ export class MembershipRecord implements OpBased<MembershipClaim, Membership> {
   }
 
   apply(fact: MembershipFact): void {
-    const { replica, seq, index } = fact.id;
-    const key = `${replica}:${seq}:${index}`;
+    const key = keyOfId(fact.id);
     if (this.#factsById.has(key)) return;
     this.#factsById.set(key, fact);
     this.#evaluated = undefined;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concatBytes, toHex } from "../bytes/bytes.ts";
-import { Settings } from "../crdt/op/settings.ts";
+import { LwwMap } from "../crdt/op/lww-map.ts";
 import type { ReplicaId } from "../id/id.ts";
 import { limits } from "../protocol/limits.ts";
 import { encodeSetting, setKind, understandSetting } from "./setting.ts";
@@ -17,7 +17,7 @@ describe("a setting", () => {
   it("reads as it was written", () => {
     const setting = fc.record({
       key: fc.string({ minLength: 1, maxLength: 30 }),
-      value: fc.uint8Array({ maxLength: 30 }),
+      value: fc.option(fc.uint8Array({ minLength: 1, maxLength: 30 }), { nil: undefined }),
     });
     fc.assert(
       fc.property(setting, (op) => {
@@ -26,10 +26,16 @@ describe("a setting", () => {
     );
   });
 
+  it("is unset by an empty value", () => {
+    const empty = encodeSetting({ key: "theme", value: new Uint8Array() });
+    expect(encodeSetting({ key: "theme", value: undefined })).toEqual(empty);
+    expect(understandSetting(empty)).toMatchObject({ op: { key: "theme", value: undefined } });
+  });
+
   it("outlives the bytes it was read from", () => {
     const raw = encodeSetting({ key: "theme", value: Uint8Array.of(7) });
     const read = understandSetting(raw);
-    const settings = new Settings();
+    const settings = new LwwMap<Uint8Array>();
     const id = { replica: "00".repeat(16) as ReplicaId, seq: 1, index: 0 };
     if (read.kind === "known") settings.apply({ id, lamport: 1, op: read.op });
     raw.payload.fill(0);

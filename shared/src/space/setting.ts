@@ -6,13 +6,18 @@ import { isMalformed, Malformed } from "../bytes/malformed.ts";
 import { decode } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import type { RawOperation, Understood } from "../crdt/crdt.ts";
-import type { SetOperation } from "../crdt/op/settings.ts";
+import type { SetOperation } from "../crdt/op/lww-map.ts";
 import { limits } from "../protocol/limits.ts";
 
 export const setKind = 0x50;
 
+/** On the wire an empty value unsets its key. */
+export type SetSetting = SetOperation<Uint8Array>;
+
+const unset = new Uint8Array(0);
+
 /** Throws a `RangeError` for a key that is empty, or a key or value that is too long. */
-export function encodeSetting({ key, value }: SetOperation): RawOperation {
+export function encodeSetting({ key, value = unset }: SetSetting): RawOperation {
   const keyBytes = new TextEncoder().encode(key);
   if (keyBytes.length === 0 || keyBytes.length > limits.settingKeyBytesMax) {
     throw new RangeError(`a setting's key of ${keyBytes.length} bytes`);
@@ -26,12 +31,14 @@ export function encodeSetting({ key, value }: SetOperation): RawOperation {
 }
 
 /** What an operation of the settings document means to this version. */
-export function understandSetting(raw: RawOperation): Understood<SetOperation> {
+export function understandSetting(raw: RawOperation): Understood<SetSetting> {
   if (raw.kind !== setKind) return { kind: "parked", raw };
   const op = decode(raw.payload, (reader) => {
     const key = reader.text(limits.settingKeyBytesMax);
     if (key === "") throw new Malformed("a setting without a key");
-    return { key, value: reader.bytes(limits.settingValueBytesMax) };
+    const value = reader.bytes(limits.settingValueBytesMax);
+    // A copy: the entry that the payload is a view into goes away.
+    return { key, value: value.length === 0 ? undefined : value.slice() };
   });
   return isMalformed(op) ? { kind: "void", reason: op.message } : { kind: "known", op };
 }

@@ -1,29 +1,49 @@
 /**
  * A join semilattice as two plain facts, the least state and the least upper bound of two, over
- * immutable states that can be stored and compared as they are. `Replicated` turns one into the
- * state-based contract.
+ * immutable states that can be stored and compared as they are; and a state-based data type, which
+ * is a lattice that can be read and written down. `Replicated` turns one into the state-based
+ * contract.
+ *
+ * Every type here is a *delta state* type (Almeida, Shoker and Baquero, "Delta state replicated
+ * data types", JPDC 2018): a mutator is a pure function that leaves its state alone and returns the
+ * difference, itself a small state. `merge(state, delta)` is the changed state, and since deltas
+ * are states, they may be joined with each other, lost, repeated and reordered like all others.
  */
+import type { Malformed } from "../../bytes/malformed.ts";
 import type { StateBased } from "../crdt.ts";
 
 export interface Lattice<State> {
   /** Merging it changes nothing. */
   readonly bottom: State;
   /** Commutative, associative, idempotent. May return either argument; changes neither. */
-  merge(a: State, b: State): State;
+  readonly merge: (a: State, b: State) => State;
 }
 
-/** The state-based CRDT that a lattice is, where the state is the value. */
-export class Replicated<State> implements StateBased<State, State> {
-  readonly #lattice: Lattice<State>;
+/** States as bytes: a leading byte with the format's version, then one form only. */
+export interface StateCodec<State> {
+  /** Equal states give equal bytes. */
+  readonly encode: (state: State) => Uint8Array<ArrayBuffer>;
+  /** Takes nothing but what `encode` writes, so that equal bytes are equal states. */
+  readonly decode: (bytes: Uint8Array) => State | Malformed;
+}
+
+export interface StateType<State, Value = State> extends Lattice<State>, StateCodec<State> {
+  /** What a person or the code above means by a state. */
+  readonly valueOf: (state: State) => Value;
+}
+
+/** One replica of a state-based type. */
+export class Replicated<State, Value> implements StateBased<State, Value> {
+  readonly #type: StateType<State, Value>;
   #state: State;
 
-  constructor(lattice: Lattice<State>, state: State = lattice.bottom) {
-    this.#lattice = lattice;
+  constructor(type: StateType<State, Value>, state: State = type.bottom) {
+    this.#type = type;
     this.#state = state;
   }
 
-  get value(): State {
-    return this.#state;
+  get value(): Value {
+    return this.#type.valueOf(this.#state);
   }
 
   get state(): State {
@@ -31,6 +51,13 @@ export class Replicated<State> implements StateBased<State, State> {
   }
 
   merge(state: State): void {
-    this.#state = this.#lattice.merge(this.#state, state);
+    this.#state = this.#type.merge(this.#state, state);
+  }
+
+  /** Makes a change; returns its delta, which is all that the others need. */
+  change(mutator: (state: State) => State): State {
+    const delta = mutator(this.#state);
+    this.merge(delta);
+    return delta;
   }
 }
