@@ -113,4 +113,16 @@ describe("a writer", () => {
   ])("throws for %s, which is a bug", (_, write) => {
     expect(write).toThrow(RangeError);
   });
+
+  it("shares no byte with another that is written at the same time, nor with what it handed over", () => {
+    const outer = new Writer().u8(1);
+    const inner = new Writer().u8(2);
+    outer.bytes(inner.finish());
+    const bytes = outer.u8(3).finish();
+    const next = new Writer().u8(9);
+    outer.u8(4);
+    expect(toHex(bytes)).toBe("01010203");
+    expect(toHex(outer.finish())).toBe("0101020304");
+    expect(toHex(next.finish())).toBe("09");
+  });
 });

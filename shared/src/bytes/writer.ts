@@ -7,8 +7,12 @@ export class Writer {
   #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
 
-  constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity);
+  /** Without a capacity it begins in a buffer that serves one such writer after the other. */
+  constructor(capacity?: number) {
+    if (capacity === undefined && spare !== undefined) {
+      this.#buffer = spare;
+      spare = undefined;
+    } else this.#buffer = new Uint8Array(capacity ?? spareBytes);
   }
 
   get length(): number {
@@ -76,7 +80,7 @@ export class Writer {
   }
 
   text(text: string): this {
-    return this.bytes(new TextEncoder().encode(text));
+    return this.bytes(utf8.encode(text));
   }
 
   list<T>(items: readonly T[], write: (writer: Writer, item: T) => void): this {
@@ -97,7 +101,14 @@ export class Writer {
    */
   finish(): Uint8Array<ArrayBuffer> {
     const buffer = this.#buffer;
-    return this.#length === buffer.length ? buffer : buffer.slice(0, this.#length);
+    if (this.#length === buffer.length) return buffer;
+    const bytes = buffer.slice(0, this.#length);
+    if (buffer.length === spareBytes) {
+      spare = buffer;
+      // Full, and copied by whatever is written later: so nobody writes into bytes handed over.
+      this.#buffer = bytes;
+    }
+    return bytes;
   }
 
   #word(at: number, value: number): void {
@@ -121,6 +132,15 @@ export class Writer {
     return at;
   }
 }
+
+const utf8 = new TextEncoder();
+
+/**
+ * Most byte strings are shorter than this, and a fresh buffer of this size costs as much as all that
+ * is written into it. Who takes it leaves none, so writers that overlap have one each.
+ */
+const spareBytes = 256;
+let spare: Uint8Array<ArrayBuffer> | undefined;
 
 /** Bytes that `value` takes as a varint. */
 export function varintLength(value: number): number {

@@ -91,10 +91,17 @@ export class MemoryDisk {
 
   /** A transaction runs once nobody before it, running or waiting, stands in its way. */
   #startWhoCan(): void {
-    this.#live.forEach((transaction, index) => {
-      const before = this.#live.slice(0, index);
-      if (!before.some((other) => other.conflictsWith(transaction))) transaction.start();
-    });
+    for (const transaction of this.#live) {
+      if (transaction.waits && !this.#isBlocked(transaction)) transaction.start();
+    }
+  }
+
+  #isBlocked(transaction: Transaction): boolean {
+    for (const other of this.#live) {
+      if (other === transaction) return false;
+      if (other.conflictsWith(transaction)) return true;
+    }
+    return false;
   }
 
   #keepUndo(undo: Undo, durability: Durability): void {
@@ -155,6 +162,10 @@ class Transaction implements Writing {
     this.started = this.#start.promise;
   }
 
+  get waits(): boolean {
+    return this.#phase === "waiting";
+  }
+
   conflictsWith(other: Transaction): boolean {
     if (this.#mode === "read" && other.#mode === "read") return false;
     for (const store of this.#scope.keys()) if (other.#scope.has(store)) return true;
@@ -186,9 +197,9 @@ class Transaction implements Writing {
   }
 
   async range(store: string, range: Range): Promise<readonly { key: Key; value: unknown }[]> {
-    const rows = this.#rows(store).between(range.from, range.before);
-    if (range.reverse) rows.reverse();
-    return rows.slice(0, range.limit ?? rows.length).map(({ key, value }) => ({ key, value }));
+    return this.#rows(store)
+      .page(range)
+      .map(({ key, value }) => ({ key, value }));
   }
 
   put(store: string, key: Key, value: unknown): void {
@@ -256,6 +267,13 @@ class SortedRows {
     if (row === undefined || compareKeys(row.key, key) !== 0) return undefined;
     this.#rows.splice(index, 1);
     return row;
+  }
+
+  page({ from, before, reverse, limit }: Range): Row[] {
+    const first = this.#firstFrom(from);
+    const end = this.#firstFrom(before);
+    if (!reverse) return this.#rows.slice(first, Math.min(end, first + (limit ?? end)));
+    return this.#rows.slice(Math.max(first, end - (limit ?? end)), end).reverse();
   }
 
   between(from: Key, before: Key): Row[] {
