@@ -36,6 +36,8 @@ import type { Session } from "./sync/session.ts";
 const aheadMax = 256;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
 const applyMax = 512;
+/** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
+const ownHeadEveryMs = 30_000;
 /** After a failed commit, how long until the next try. */
 const retryAfterMs = 5_000;
 
@@ -109,6 +111,7 @@ export class Replica implements ExchangeHost {
   /** The disk has refused it: it is not on its way, and tried again with everything else. */
   #applyFailed = false;
   #retryAtMs = Number.POSITIVE_INFINITY;
+  #lookedAtMs: number;
   #troubled = false;
   /** Own registers that the disk has refused. */
   readonly #unpublished = new Map<RegisterName, StoredRegister>();
@@ -118,6 +121,7 @@ export class Replica implements ExchangeHost {
     this.#options = options;
     this.#effects = new Effects(options.onBug);
     this.#applied = base.applied;
+    this.#lookedAtMs = options.env.clock.now();
     this.#delivery = new Delivery(
       base.applied,
       (replica) => replica === options.self || options.gate.admitted(replica),
@@ -235,7 +239,8 @@ export class Replica implements ExchangeHost {
   }
 
   wakeAtMs(): number {
-    return Math.min(this.#retryAtMs, this.#options.registers.wakeAtMs());
+    const look = this.#lookedAtMs + ownHeadEveryMs;
+    return Math.min(this.#retryAtMs, look, this.#options.registers.wakeAtMs());
   }
 
   tick(): void {
@@ -244,6 +249,8 @@ export class Replica implements ExchangeHost {
     if (now >= this.#retryAtMs) {
       this.#retry();
     }
+    // Either way: the clock may have jumped back.
+    if (Math.abs(now - this.#lookedAtMs) >= ownHeadEveryMs) this.#look(now);
     this.#publishDue();
   }
 
@@ -432,6 +439,20 @@ export class Replica implements ExchangeHost {
         this.#applyFailed = true;
         this.#failed(error);
       },
+    );
+  }
+
+  #look(now: number): void {
+    this.#lookedAtMs = now;
+    const { store, tag, self } = this.#options;
+    this.#effects.start(
+      store.writerBase(tag, self),
+      ({ head }) => {
+        if (head !== undefined && head.to > this.exchange.holdings.to(self)) {
+          this.ownAppended(head);
+        }
+      },
+      (error) => this.#failed(error),
     );
   }
 

@@ -148,3 +148,22 @@ describe("a name under a number that is used", () => {
     expect(again?.number).toBe(2);
   });
 });
+
+describe("a leader", () => {
+  it("finds what a tab wrote that died before it could tell", async () => {
+    const leader = tabOf(pair, disk);
+    const replica = await leader.lead(topics);
+    const dying = tabOf(pair, disk);
+    await dying.writer.append(channel, () => []);
+    replica.tick();
+    await dying.store.heads(space.tag);
+    expect(replica.exchange.holdings.to(leader.replicaId)).toBe(0);
+
+    nowMs = replica.wakeAtMs();
+    replica.tick();
+    await vi.waitFor(() => {
+      expect(replica.exchange.holdings.to(leader.replicaId)).toBe(1);
+      expect(replica.applied.vector.get(leader.replicaId)).toBe(1);
+    }, patience);
+  });
+});
