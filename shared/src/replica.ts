@@ -11,11 +11,13 @@
  *     its causal past applied; each entry once (device/store.ts 2 to 4).
  *  2. The delivery clock that is published never names more than is applied.
  *  3. A deposed leader changes nothing and sends nothing.
- *  4. What is read ahead of delivery is at most `aheadMax` entries of each log.
+ *  4. What is opened ahead of delivery is at most `aheadMax` entries of each log and the run that
+ *     goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
  */
 import { Delivery, type DeliveredEntry } from "./device/delivery.ts";
 import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts";
 import type { Gate } from "./device/gate.ts";
+import { Unopened } from "./device/unopened.ts";
 import type { RegisterDesk } from "./device/register-desk.ts";
 import type { AppliedState, DeviceStore, ReadyEntry } from "./device/store.ts";
 import type { Keyring } from "./crypto/keyring.ts";
@@ -34,8 +36,10 @@ import type { Session } from "./sync/session.ts";
 
 /** Entries of one log that may wait for their past in memory. */
 const aheadMax = 256;
+/** What came and waits in memory to be opened: some seconds of a fast line. */
+const unopenedBytesMax = 16 * 1024 * 1024;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
-const applyMax = 512;
+const applyMax = 1_024;
 /** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
 const ownHeadEveryMs = 30_000;
 /** After a failed commit, how long until the next try. */
@@ -102,6 +106,7 @@ export class Replica implements ExchangeHost {
   readonly #effects: Effects;
   readonly #delivery: Delivery;
   readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
+  readonly #unopened = new Unopened(unopenedBytesMax);
   /** Logs whose next entries are being read and opened. */
   readonly #loading = new Set<ReplicaId>();
   /** Logs whose next entry is sealed under a key we were not given yet. */
@@ -267,9 +272,8 @@ export class Replica implements ExchangeHost {
   onHeld(run: VerifiedRun): void {
     const { replica, first } = run;
     this.#delivery.know(replica);
-    const isNext = first === this.#delivery.nextSeq(replica) && !this.#loading.has(replica);
-    if (isNext && this.#delivery.waiting(replica) < aheadMax) this.#open(run);
-    else this.#load(replica);
+    if (first >= this.#delivery.nextSeq(replica)) this.#unopened.add(run);
+    this.#load(replica);
     this.#options.host.onChanged();
   }
 
@@ -323,6 +327,8 @@ export class Replica implements ExchangeHost {
     const head = this.exchange.holdings.head(replica);
     if (head === undefined || head.to < first || this.#delivery.waiting(replica) >= aheadMax)
       return;
+    const atHand = this.#unopened.take(replica, first);
+    if (atHand !== undefined) return this.#open(atHand);
     this.#loading.add(replica);
     this.#effects.start(
       this.#read(replica, first),

@@ -155,9 +155,9 @@ describe("damaged entries", () => {
     a.connect(relay);
     b.connect(relay);
     await settle();
-    const { read } = relay.exchange;
+    const read = relay.exchange.read.bind(relay.exchange);
     relay.exchange.read = async (...range) => {
-      const run = await read.apply(relay.exchange, range);
+      const run = await read(...range);
       const [first, ...rest] = run?.entries ?? [];
       if (run === undefined || first?.body.kind !== "sealed") return run;
       const sealed = Uint8Array.from(first.body.sealed, (byte) => byte ^ 1);

@@ -69,15 +69,27 @@ export function headerAad(fields: HeaderFields): Uint8Array<ArrayBuffer> {
   const writer = new Writer(headerAadBytes)
     .u8(entryVersion)
     .u8(fields.suite)
-    .raw(bytesOfId(fields.space))
-    .raw(bytesOfId(fields.replica))
+    .raw(rememberedBytes(fields.space))
+    .raw(rememberedBytes(fields.replica))
     .u64(fields.seq)
     .raw(fields.previous)
-    .raw(bytesOfId(fields.epoch));
+    .raw(rememberedBytes(fields.epoch));
   if (fields.writer.kind === "opens") writer.u32(0).raw(fields.writer.nonce);
   else writer.u32(fields.writer.distance).zeros(sessionNonceBytes);
   return writer.u32(fields.bodyLength).finish();
 }
+
+/** Header after header names the same space, replica and epoch. */
+function rememberedBytes(id: SpaceTag | ReplicaId | EpochId): Uint8Array {
+  const known = bytesById.get(id);
+  if (known !== undefined) return known;
+  const bytes = bytesOfId(id);
+  if (bytesById.size >= rememberedMax) bytesById.clear();
+  bytesById.set(id, bytes);
+  return bytes;
+}
+const bytesById = new Map<string, Uint8Array>();
+const rememberedMax = 4_096;
 
 /** What a head signature signs. */
 export const headMessage = (

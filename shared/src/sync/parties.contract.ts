@@ -27,7 +27,7 @@ import type { Hole } from "./mending.ts";
 import { Session } from "./session.ts";
 
 export const tag: SpaceTag = spaceTag(new Uint8Array(16).fill(7));
-export const epoch = epochId(new Uint8Array(8).fill(9));
+const epoch = epochId(new Uint8Array(8).fill(9));
 export const random = {
   bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
   fraction: () => Math.random(),

@@ -1,0 +1,283 @@
+/**
+ * A device that was away, in the page: the shipped replica over IndexedDB and the browser's own
+ * ciphers, joined in memory to a relay that holds what it missed. The relay's work is in the time, too,
+ * but for what it did when the entries came to it. `catch-up.ts` opens the page and asks.
+ */
+import { openIdbKv } from "@skein/client/storage/idb-kv.ts";
+import { webSuite } from "@skein/client/runtime/web-suite.ts";
+import { draftPost } from "@skein/shared/chat/post.ts";
+import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
+import { Keyring } from "@skein/shared/crypto/keyring.ts";
+import { openRun, sealEntry } from "@skein/shared/crypto/seal.ts";
+import type { Suite } from "@skein/shared/crypto/suite.ts";
+import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
+import type { Kv } from "@skein/shared/device/kv.ts";
+import { RelayLink } from "@skein/shared/device/link.ts";
+import type { Env } from "@skein/shared/env.ts";
+import { type DocumentId, documentId, type ReplicaId } from "@skein/shared/id/id.ts";
+import { chainHashes, verifyHead, zeroHash } from "@skein/shared/log/chain.ts";
+import type { Entry } from "@skein/shared/log/entry.ts";
+import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
+import type { VerifiedRun } from "@skein/shared/log/store.ts";
+import { codes } from "@skein/shared/protocol/codes.ts";
+import { limits } from "@skein/shared/protocol/limits.ts";
+import { newSpace, type NewSpace } from "@skein/shared/space/new-space.ts";
+import type { Connection } from "@skein/shared/sync/connection.ts";
+import { Effects } from "@skein/shared/sync/effects.ts";
+import { MemoryBusHub } from "../../../server/src/bus/memory.ts";
+import { Relay } from "../../../server/src/relay.ts";
+import { MemoryRelayStore } from "../../../server/src/store/memory.ts";
+import { Tab } from "../../support/party.ts";
+
+/** What catching up took, in ms; the parts were measured one by one, each with nothing beside it. */
+export interface CatchUp {
+  readonly entries: number;
+  /** From connecting until the last entry is in the read models. */
+  readonly whole: number;
+  readonly verify: number;
+  readonly open: number;
+  readonly store: number;
+}
+
+const random = {
+  bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
+  fraction: () => Math.random(),
+};
+const env: Env = {
+  clock: { now: () => Math.floor(performance.now()) + 1_700_000_000_000 },
+  random,
+};
+const broke = (error: unknown): never => {
+  throw error;
+};
+
+/** Runs of one entry each, as they come while people write. */
+interface AuthorsLog {
+  readonly nonce: Uint8Array;
+  readonly runs: VerifiedRun[];
+}
+
+interface World {
+  readonly suite: Suite;
+  readonly space: NewSpace;
+  readonly store: MemoryRelayStore;
+  readonly nonces: ReadonlyMap<ReplicaId, Uint8Array>;
+  readonly entries: number;
+}
+
+async function catchUp(entries: number, authors: number): Promise<CatchUp> {
+  const suite = await webSuite();
+  const space = await newSpace(suite, random);
+  const store = new MemoryRelayStore();
+  await store.putCertificate(space.tag, {
+    n: 0,
+    bytes: space.certificate,
+    hash: new Uint8Array(32),
+  });
+  const nonces = new Map<ReplicaId, Uint8Array>();
+  const each = Math.ceil(entries / authors);
+  for (let author = 0; author < authors; author++) {
+    const { nonce, runs } = await authorsLog(suite, space, each, author);
+    const replica = runs[0]?.replica;
+    if (replica !== undefined) nonces.set(replica, nonce);
+    await store.append(space.tag, runs);
+  }
+  const world = { suite, space, store, nonces, entries: each * authors };
+  const parts = await measureParts(world);
+  return { entries: world.entries, whole: await measureWhole(world), ...parts };
+}
+
+async function authorsLog(
+  suite: Suite,
+  space: NewSpace,
+  count: number,
+  author: number,
+): Promise<AuthorsLog> {
+  const pair = await suite.newSigningPair();
+  const replica = replicaIdOf(suite, pair.publicKey);
+  const keyring = new Keyring(suite, space.tag, space.contentKey);
+  const sealer = { keyring, space: space.tag, replica, ...pair };
+  const nonce = random.bytes(16);
+  const runs: VerifiedRun[] = [];
+  let previous: Uint8Array = zeroHash;
+  for (let seq = 1; seq <= count; seq++) {
+    const text = `${author} says for the ${seq}th time that the plums are ripe.`;
+    const { entry, hash, signature } = await sealEntry(sealer, {
+      seq,
+      previous,
+      writer: seq === 1 ? { kind: "opens", nonce } : { kind: "continues", distance: seq - 1 },
+      nonce,
+      plain: {
+        deps: [],
+        lamport: seq,
+        document: channelOf(author),
+        operations: [post(text)],
+      },
+    });
+    const { publicKey } = pair;
+    runs.push({
+      replica,
+      first: seq,
+      entries: [entry],
+      signature,
+      publicKey,
+      previous,
+      hashes: [hash],
+    });
+    previous = hash;
+  }
+  return { nonce, runs };
+}
+
+function post(text: string): RawOperation {
+  const draft = draftPost(text, env.clock.now());
+  if (draft.kind !== "ready") throw new Error(`a text that is ${draft.kind}`);
+  return draft.operation;
+}
+
+const channelOf = (author: number): DocumentId =>
+  documentId(new Uint8Array(8).fill(1 + (author % 8)));
+
+/** The runs as the relay hands them out. */
+async function* relayRuns({ store, space }: World): AsyncGenerator<VerifiedRun> {
+  for (const { replica, publicKey, to } of await store.heads(space.tag)) {
+    let previous: Uint8Array = zeroHash;
+    for (let first = 1; first <= to;) {
+      const run = await store.read(space.tag, replica, first, limits.runBytesMax);
+      if (run === undefined) throw new Error(`no entry ${first}`);
+      yield { ...run, publicKey, previous, hashes: [] };
+      first += run.entries.length;
+      const hashes = await store.hashes(space.tag, replica, first - 1, first - 1);
+      previous = hashes[0] ?? previous;
+    }
+  }
+}
+
+async function measureParts(world: World): Promise<Pick<CatchUp, "verify" | "open" | "store">> {
+  const { suite, space, nonces } = world;
+  const runs: VerifiedRun[] = [];
+  for await (const run of relayRuns(world)) runs.push(copied(run));
+
+  const verifyFrom = performance.now();
+  const verified: VerifiedRun[] = [];
+  for (const run of runs) {
+    const hashes = chainHashes(suite, space.tag, run, run.previous);
+    if (!(await verifyHead(suite, space.tag, run, hashes, run.publicKey))) {
+      throw new Error("a bad head");
+    }
+    verified.push({ ...run, hashes });
+  }
+  const verify = performance.now() - verifyFrom;
+
+  const keyring = new Keyring(suite, space.tag, space.contentKey);
+  const openFrom = performance.now();
+  for (const run of verified) {
+    for (const plain of await openRun(keyring, run, () => nonces.get(run.replica))) {
+      if (typeof plain === "string") throw new Error(`it is ${plain}`);
+    }
+  }
+  const open = performance.now() - openFrom;
+
+  const kv = await freshKv("parts");
+  const device = new KvDeviceStore(kv, suite);
+  const storeFrom = performance.now();
+  // As many at a time as come while a commit is on its way: the window.
+  for (let at = 0; at < verified.length; at += runsPerWindow) {
+    await device.append(space.tag, verified.slice(at, at + runsPerWindow));
+  }
+  const store = performance.now() - storeFrom;
+  kv.close();
+  return { verify, open, store };
+}
+
+const runsPerWindow = 6;
+
+/** With bodies that are views of nothing else, as they come from a socket. */
+const copied = (run: VerifiedRun): VerifiedRun => ({
+  ...run,
+  entries: run.entries.map((entry): Entry =>
+    entry.body.kind === "sealed"
+      ? { ...entry, body: { kind: "sealed", sealed: entry.body.sealed.slice() } }
+      : entry,
+  ),
+});
+
+async function measureWhole(world: World): Promise<number> {
+  const { suite, space, store, entries } = world;
+  const kv = await freshKv("whole");
+  const tab = new Tab({
+    env,
+    suite,
+    kv,
+    space,
+    pair: await suite.newSigningPair(),
+    lock: (body) => body(),
+    onBug: broke,
+  });
+  await tab.lead();
+  const relay = new Relay({
+    env,
+    suite,
+    store,
+    bus: new MemoryBusHub().connect(),
+    explain: () => ({ code: codes.unavailable, retryAfterMs: 0, detail: "" }),
+    mayWhisper: () => true,
+    onEnded: () => {},
+    onBug: broke,
+  });
+  const ends: { theirs?: Connection } = {};
+  const link: RelayLink = new RelayLink({
+    env,
+    suite,
+    origin: location.origin,
+    durable: true,
+    effects: new Effects(broke),
+    wire: { send: (frame) => later(() => ends.theirs?.receive(frame)), close: () => {} },
+    host: {
+      onGreeted: () => {},
+      onEnded: (_link, end) => broke(new Error(`${end.code} ${end.detail}`)),
+      onSpaceState: () => {},
+      onPresent: () => {},
+    },
+  });
+  ends.theirs = relay.connect(
+    { send: (frame) => later(() => link.connection.receive(frame)), close: () => {} },
+    location.origin,
+  );
+  const begun = performance.now();
+  const writeKey = (await suite.signingPairFromSeed(space.seeds.write)).secret;
+  link.add(tab.access(writeKey));
+  const ticking = setInterval(() => {
+    link.tick();
+    tab.replica?.tick();
+  }, 20);
+  await new Promise<void>((done) => {
+    tab.onChange = () => {
+      if ((tab.replica?.applied.version ?? 0) > 0 && tab.applied.length >= entries) done();
+    };
+  });
+  clearInterval(ticking);
+  const whole = performance.now() - begun;
+  tab.close();
+  kv.close();
+  return whole;
+}
+
+async function freshKv(name: string): Promise<Kv> {
+  const database = `bench-${name}-${Date.now()}`;
+  const opening = await openIdbKv({ name: database, onEnd: () => {}, onBlocked: () => {} });
+  if (opening.kind !== "open") throw new Error(`database ${opening.kind}: ${opening.detail}`);
+  return opening.kv;
+}
+
+/** In a task of its own, as a socket's message is, without the delay of a timer. */
+const channel = new MessageChannel();
+const tasks: (() => void)[] = [];
+channel.port1.addEventListener("message", () => tasks.shift()?.());
+channel.port1.start();
+function later(task: () => void): void {
+  tasks.push(task);
+  channel.port2.postMessage(undefined);
+}
+
+Object.assign(globalThis, { catchUp });
