@@ -122,6 +122,28 @@ describe("a link to a relay", () => {
     for (const { tag } of [second, third]) expect(link.session(tag)?.isFollowing).toBe(true);
   });
 
+  it("asks again, after a while, for a space that the device itself had left", async () => {
+    const [left, other] = [await member(), await member()];
+    const { link, endings } = connect(newRelay());
+    link.add(left.access);
+    link.add(other.access);
+    await settle();
+    link.session(left.tag)?.leave(codes.tooLarge, 0, "more logs than a space may have");
+    expect(link.wakeAtMs()).toBeLessThanOrEqual(env.nowMs);
+    link.tick();
+    expect(link.stateOf(left.tag)).toMatchObject({ kind: "waiting", code: codes.tooLarge });
+    expect(link.session(left.tag)).toBeUndefined();
+    const untilMs = env.nowMs + 91_000;
+    while (env.nowMs < untilMs) {
+      env.nowMs += 13_000;
+      link.tick();
+      await settle();
+    }
+    expect(link.session(left.tag)?.isFollowing).toBe(true);
+    expect(link.session(other.tag)?.isFollowing).toBe(true);
+    expect(endings).toEqual([]);
+  });
+
   it("lets go of a space that was given up before the relay had answered", async () => {
     const relay = newRelay();
     const [kept, given] = [await member(), await member()];

@@ -90,6 +90,8 @@ export type Trouble =
   | { readonly kind: "storage failed"; readonly atMs: number; readonly detail: string }
   /** Something in a note was too large in one piece for anybody else, and was taken out again. */
   | { readonly kind: "left out"; readonly atMs: number; readonly detail: string }
+  /** A note's copy on this device cannot be read, or not be written on; its entries are not affected. */
+  | { readonly kind: "note damaged"; readonly atMs: number; readonly detail: string }
   /** The browser erased this device's data, or part of it, while we were away. */
   | { readonly kind: "storage evicted"; readonly atMs: number }
   /** A newer version of the app wrote the database, or waits to take over. */
@@ -107,6 +109,8 @@ export type Trouble =
       readonly atMs: number;
       readonly space: SpaceTag;
       readonly replica: ReplicaId;
+      /** Undefined if it is this device itself. */
+      readonly author: string | undefined;
     }
   /** This device's disk has spoilt entries, and nobody in reach has brought them again. */
   | {

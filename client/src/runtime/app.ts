@@ -5,7 +5,7 @@
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
-import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import type { SpaceKind } from "@skein/shared/space/membership-operation.ts";
 import { nameFault } from "@skein/shared/space/name.ts";
 import { newSpace } from "@skein/shared/space/new-space.ts";
@@ -445,7 +445,8 @@ export class LiveApp implements App {
       if (this.#leader === undefined) core.sentUpTo(status.sent);
       const { tag: space } = core;
       for (const replica of status.forks) {
-        troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica });
+        const author = othersName(core, replica);
+        troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica, author });
       }
       this.#tellDamage(core, status.holes);
       const { network } = status;
@@ -467,20 +468,17 @@ export class LiveApp implements App {
         trouble.space === space &&
         !holes.some(({ replica }) => replica === trouble.replica),
     );
-    const { members, memberByReplica } = core.membership.get();
     for (const { replica, first, last, applied: shown } of holes) {
-      const member = memberByReplica.get(replica);
-      const name = member === undefined ? undefined : members.get(member)?.name;
-      const isOwn = replica === core.replica;
+      const author = othersName(core, replica);
       troubles.raise({
         kind: "damaged",
         atMs: env.clock.now(),
         space,
         replica,
         changes: last - first + 1,
-        author: isOwn ? undefined : (name ?? "somebody unknown"),
+        author,
         shown,
-        sent: !isOwn || last <= core.sent.get().sentTo,
+        sent: author !== undefined || last <= core.sent.get().sentTo,
       });
     }
   }
@@ -554,4 +552,11 @@ function nested<Outer, T>(
       };
     },
   };
+}
+
+/** Undefined for this device itself. */
+function othersName(core: SpaceCore, replica: ReplicaId): string | undefined {
+  if (replica === core.replica) return undefined;
+  const member = core.membership.get().memberByReplica.get(replica);
+  return member === undefined ? "somebody unknown" : core.nameOf(member);
 }

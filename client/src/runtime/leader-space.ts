@@ -287,9 +287,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   }
 
   onFork(replica: ReplicaId): void {
-    const { device, tag } = this.core;
     this.#forks.add(replica);
-    device.troubles.raise({ kind: "fork", atMs: device.env.clock.now(), space: tag, replica });
     this.#host.onChanged();
   }
 

@@ -200,7 +200,7 @@ export class LiveNote implements OpenNote {
       case "ended":
         this.#ended = true;
         this.readOnly.set(true);
-        this.trouble.set({ kind: "storage failed", atMs: env.clock.now(), detail: effect.reason });
+        this.trouble.set({ kind: "note damaged", atMs: env.clock.now(), detail: effect.reason });
         return;
     }
   }
@@ -247,7 +247,8 @@ export class LiveNote implements OpenNote {
     // A snapshot has swallowed some of what we lack: it holds all before it.
     const { snapshot, updates, upTo } = await models.document(core.tag, document);
     if (this.#closing !== undefined || snapshot === undefined) return;
-    this.#session.merge(snapshot.bytes);
+    // Then what it covers has not arrived, and the session has ended with the reason.
+    if (!this.#session.merge(snapshot.bytes)) return;
     for (const [replica, seq] of snapshot.vector) {
       this.#vector.set(replica, Math.max(seq, this.#vector.get(replica) ?? 0));
     }

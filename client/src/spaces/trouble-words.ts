@@ -41,6 +41,13 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
         weight: "serious",
         action: undefined,
       };
+    case "note damaged":
+      return {
+        title: "This note can only be read here",
+        advice: `Its copy on this device is damaged: ${trouble.detail}. What you see may be incomplete; other devices are not affected. Nothing that was saved is lost.`,
+        weight: "serious",
+        action: undefined,
+      };
     case "storage evicted":
       return {
         title: "The browser erased Skein’s data on this device",
@@ -73,14 +80,30 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
     case "damaged":
       return damagedWords(trouble, space);
     case "fork":
-      return {
-        title: `A copy of this device was writing in ${space}`,
-        advice:
-          "Both kept everything. This device goes on under a new identity; if you did not restore or copy a profile, check your devices.",
-        weight: "calm",
-        action: openSync,
-      };
+      return forkWords(trouble, space);
   }
+}
+
+/** What a restored or copied browser profile leads to; each side keeps what it has. */
+function forkWords(
+  { author }: Extract<Trouble, { kind: "fork" }>,
+  space: string,
+): TroubleWords {
+  if (author === undefined) {
+    return {
+      title: `Two copies of this device write in ${space}`,
+      advice:
+        "A browser profile was copied or restored. Each copy keeps all that was written in it, but what they wrote since they parted does not reach the other, nor those who follow it. Go on in one of them, and copy over what the other one has.",
+      weight: "serious",
+      action: openSync,
+    };
+  }
+  return {
+    title: `Two copies of a device of ${author} write in ${space}`,
+    advice: `You see what one of the two wrote. ${author} should go on in one of them only; nothing that is here is lost.`,
+    weight: "calm",
+    action: openSync,
+  };
 }
 
 function damagedWords(

@@ -5,6 +5,8 @@ import { refusalWords } from "./refusal-words.ts";
 import { storageCaution, troubleWords } from "./trouble-words.ts";
 
 const space = "00" as SpaceTag;
+const replica = "00" as ReplicaId;
+const hole = { kind: "damaged", atMs: 0, space, replica } as const;
 const troubles: Trouble[] = [
   { kind: "storage full", atMs: 0 },
   { kind: "storage failed", atMs: 0, detail: "UnknownError" },
@@ -12,7 +14,10 @@ const troubles: Trouble[] = [
   { kind: "update needed", atMs: 0 },
   { kind: "update ready", atMs: 0, reload: () => {} },
   { kind: "access ended", atMs: 0, space, code: 4403, detail: "" },
-  { kind: "fork", atMs: 0, space, replica: "00" as ReplicaId },
+  { kind: "fork", atMs: 0, space, replica, author: undefined },
+  { kind: "fork", atMs: 0, space, replica, author: "Ben" },
+  { kind: "note damaged", atMs: 0, detail: "the check value differs" },
+  { ...hole, changes: 12, author: "Ben", shown: true, sent: true },
 ];
 
 describe("trouble", () => {
@@ -28,6 +33,20 @@ describe("trouble", () => {
   it("names the space it is about", () => {
     expect(troubleWords(troubles[5]!, "Garden").title).toBe("You can no longer sync “Garden”");
     expect(troubleWords(troubles[5]!, undefined).title).toBe("You can no longer sync a space");
+  });
+});
+
+describe("damaged entries", () => {
+  it("are told by whose and how many, and whether they are lost", () => {
+    const words = (trouble: Partial<Extract<Trouble, { kind: "damaged" }>>) =>
+      troubleWords({ ...hole, changes: 1, author: undefined, shown: true, sent: true, ...trouble }, "Garden");
+    expect(words({}).advice).toMatch(/^1 change made here can no longer be read .*put back/);
+    expect(words({}).weight).toBe("calm");
+    const bens = words({ author: "Ben", changes: 12, shown: false });
+    expect(bens.advice).toMatch(/^12 changes by Ben .*not shown/);
+    expect(bens.weight).toBe("serious");
+    expect(words({ sent: false }).advice).toMatch(/nobody else can give them back/);
+    expect(words({ sent: false }).weight).toBe("serious");
   });
 });
 

@@ -94,6 +94,7 @@ const wordsByTrouble: Readonly<Record<Trouble["kind"], string | undefined>> = {
   "access ended": "access ended",
   fork: undefined,
   damaged: undefined,
+  "note damaged": undefined,
 };
 
 const wordsByCode: ReadonlyMap<number, string> = new Map([

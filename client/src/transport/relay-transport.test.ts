@@ -114,6 +114,7 @@ async function spaceAccess(tag: SpaceTag): Promise<SpaceAccess> {
       onStored: quiet,
       onCompared: quiet,
       onFork: quiet,
+      onHole: quiet,
       onInvite: quiet,
       onSessionClosed: quiet,
       onIdle: quiet,

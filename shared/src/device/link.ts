@@ -175,7 +175,8 @@ export class RelayLink implements ConnectionHost {
     for (const { askedAtMs } of this.#byNumber.values()) {
       if (askedAtMs !== undefined) wake = Math.min(wake, askedAtMs + welcomeWithinMs);
     }
-    for (const { retry, askedAtMs } of this.#spaces.values()) {
+    for (const { retry, askedAtMs, session } of this.#spaces.values()) {
+      if (session?.left !== undefined) return this.#options.env.clock.now();
       if (retry.state.kind === "waiting" && askedAtMs === undefined) {
         wake = Math.min(wake, retry.state.untilMs);
       }
@@ -191,6 +192,7 @@ export class RelayLink implements ConnectionHost {
       done({ kind: "refused", code: codes.deadline, detail: "the relay did not answer in time" });
     }
     this.connection.tick();
+    this.#noticeLeft();
     for (const { askedAtMs } of this.#byNumber.values()) {
       if (askedAtMs === undefined || now < askedAtMs + welcomeWithinMs) continue;
       return this.connection.end(codes.deadline, "the relay did not answer a hello");
@@ -267,6 +269,17 @@ export class RelayLink implements ConnectionHost {
     this.#requests.clear();
     for (const space of this.#spaces.values()) space.session = undefined;
     this.#options.host.onEnded(this, end);
+  }
+
+  /** Spaces that we left ourselves, since the relay sent what goes beyond a limit: asked again later. */
+  #noticeLeft(): void {
+    for (const space of this.#spaces.values()) {
+      const left = space.session?.left;
+      if (left === undefined) continue;
+      space.session = undefined;
+      space.retry.ended(left);
+      this.#options.host.onSpaceState(space.access.tag);
+    }
   }
 
   #askDue(): void {

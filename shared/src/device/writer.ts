@@ -60,6 +60,12 @@ interface Queued {
   readonly document: DocumentId;
   readonly build: (position: WriterPosition) => readonly RawOperation[];
   readonly done: (written: WrittenEntry) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** Operations could not be made: their caller's mistake, in nobody else's way. */
+class NotBuilt extends Error {
+  override readonly name = "NotBuilt";
 }
 
 interface Sealed {
@@ -100,13 +106,16 @@ export class Writer {
     return this.#openedAt;
   }
 
-  /** Resolves once the operations are committed, however long that takes. */
+  /**
+   * Resolves once the operations are committed, however long that takes. Rejects only with what
+   * `build` threw; then nothing of it is in the log, and what was appended later goes on.
+   */
   append(
     document: DocumentId,
     build: (position: WriterPosition) => readonly RawOperation[],
   ): Promise<WrittenEntry> {
-    return new Promise((done) => {
-      this.#queue.push({ document, build, done });
+    return new Promise((done, failed) => {
+      this.#queue.push({ document, build, done, failed });
       if (!this.#troubled) this.#run();
     });
   }
@@ -137,7 +146,15 @@ export class Writer {
   async #drain(): Promise<void> {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const current = next;
-      const written = await this.#options.lock(() => this.#write(current));
+      let written: WrittenEntry | undefined;
+      try {
+        written = await this.#options.lock(() => this.#write(current));
+      } catch (error) {
+        if (!(error instanceof NotBuilt)) throw error;
+        this.#queue.shift();
+        current.failed(error.cause);
+        continue;
+      }
       if (written === undefined) continue;
       this.#queue.shift();
       this.#options.onAppended(written);
@@ -191,7 +208,13 @@ export class Writer {
       operations.push({ kind: clockKind, payload: new ByteWriter(8).varint(now).finish() });
     }
     const index = operations.length;
-    if (carries) operations.push(...queued.build({ seq, openedAt }));
+    if (carries) {
+      try {
+        operations.push(...queued.build({ seq, openedAt }));
+      } catch (cause) {
+        throw new NotBuilt("operations could not be made", { cause });
+      }
+    }
 
     const counted = Math.max(base.lamport, base.applied.lamport, seq - 1) + 1;
     const lamport = Math.min(lamportMax, counted);

@@ -21,7 +21,7 @@ import { frameOfRun, runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow, Mode, VersionRow } from "../protocol/messages.ts";
-import type { Connection, LogNumbers } from "./connection.ts";
+import type { Connection, Ending, LogNumbers } from "./connection.ts";
 import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
 import type { RunSource } from "./intake.ts";
@@ -125,6 +125,7 @@ export class Session implements RunSource, Holder {
   readonly mode: Mode;
   readonly proven: ReadonlySet<ReplicaId>;
   readonly logNumbers: LogNumbers;
+  #left: Pick<Ending, "code" | "retryAfterMs" | "detail"> | undefined;
   /** Set by the connection when the session is registered. */
   theirSpace = -1;
   /** The other side's newest number of each log. */
@@ -188,6 +189,11 @@ export class Session implements RunSource, Holder {
 
   get isClosed(): boolean {
     return this.#state === "closed";
+  }
+
+  /** Why this side left, if it did. */
+  get left(): Pick<Ending, "code" | "retryAfterMs" | "detail"> | undefined {
+    return this.#left;
   }
 
   /** What the other party holds is known. */
@@ -359,6 +365,7 @@ export class Session implements RunSource, Holder {
   }
 
   leave(code: Code, retryAfterMs: number, detail: string): void {
+    this.#left ??= { code, retryAfterMs, detail };
     this.connection.leave(this, code, retryAfterMs, detail);
   }
 

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { Keyring } from "../crypto/keyring.ts";
+import { nobleSuite } from "../crypto/noble-suite.ts";
+import { documentId, spaceTag } from "../id/id.ts";
+import { replicaIdOf } from "../log/replica-key.ts";
+import { KvDeviceStore } from "./device-store.ts";
+import { MemoryDisk } from "./memory-kv.ts";
+import { deviceStores } from "./stores.ts";
+import { Writer } from "./writer.ts";
+
+const space = spaceTag(new Uint8Array(16).fill(1));
+const document = documentId(new Uint8Array(8).fill(2));
+const random = {
+  bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
+  fraction: () => 0.5,
+};
+
+async function newWriter(onTrouble: (error: unknown) => void): Promise<Writer> {
+  const suite = nobleSuite(random);
+  const pair = await suite.newSigningPair();
+  return new Writer({
+    env: { clock: { now: () => 1_000 }, random },
+    sealer: {
+      keyring: new Keyring(suite, space, random.bytes(32)),
+      space,
+      replica: replicaIdOf(suite, pair.publicKey),
+      ...pair,
+    },
+    store: new KvDeviceStore(new MemoryDisk(deviceStores).open(), suite),
+    lock: (body) => body(),
+    onAppended: () => {},
+    onTrouble,
+  });
+}
+
+describe("a writer", () => {
+  it("appends in order, and tells where each operation stands", async () => {
+    const writer = await newWriter(() => {});
+    const operation = { kind: 0x30, payload: new Uint8Array(3) };
+    const written = await Promise.all(
+      [1, 2, 3].map(() => writer.append(document, () => [operation])),
+    );
+    expect(written.map(({ head }) => head.to)).toEqual([1, 2, 3]);
+    // The first one opens the session and says the time.
+    expect(written.map(({ index }) => index)).toEqual([1, 0, 0]);
+    expect(writer.pending).toBe(0);
+  });
+
+  it("gives a mistake in making operations back to who made it, and goes on with the others", async () => {
+    const troubles: unknown[] = [];
+    const writer = await newWriter((error) => troubles.push(error));
+    const mistake = new Error("no such peer");
+    const broken = writer.append(document, () => {
+      throw mistake;
+    });
+    const next = writer.append(document, () => [{ kind: 0x30, payload: new Uint8Array(3) }]);
+    await expect(broken).rejects.toBe(mistake);
+    expect((await next).head.to).toBe(1);
+    expect(troubles.filter((error) => error !== undefined)).toEqual([]);
+  });
+});
