@@ -86,6 +86,8 @@ function readOperation(operation: DecodedOperation): MapOperation {
   if (typeof key !== "string" || "elemId" in operation || "insert" in operation) {
     throw new Malformed("operation on something else than a map");
   }
+  // Automerge reads a map by assignment, which here would change the prototype and hide all else in it.
+  if (key === "__proto__") throw new Malformed("key __proto__");
   if (!scalarTypes.has(datatype)) throw new Malformed(`value of type ${datatype}`);
   // A deletion is only kept with what it deleted.
   if (action === "del" && pred.length === 0) throw new Malformed("deletion of nothing");

@@ -331,6 +331,10 @@ describe("a change that Automerge would not have written", () => {
       "makes a map within a record",
       (d) => Object.assign(at(d, 0), { action: "makeMap", value: undefined }),
     ],
+    [
+      "names a key that is a prototype",
+      (d) => d.ops.splice(0, Infinity, { ...at(d, 0), key: "__proto__", pred: [] }),
+    ],
     ["sets a sealed key", (d) => (at(d, 0).obj = "_root")],
     ["counts from below its past", (d) => (d.startOp = 1)],
     ["counts from above its past", (d) => (d.startOp = 1_000)],

@@ -19,12 +19,9 @@ export function canonicalState(doc: Y.Doc): Uint8Array<ArrayBuffer> {
   const states = [...Y.decodeStateVector(Y.encodeStateVector(doc))];
   writer.list(states.sort(byClient), (to, [client, clock]) => to.u64(client).varint(clock));
 
-  const deleted = [...doc.store.clients].map(([client, structs]) => {
-    return [client, deletedIn(structs)] as const;
-  });
-  const some = deleted.filter(([, spans]) => spans.length > 0);
-  writer.list(some.sort(byClient), (to, [client, spans]) => {
-    to.u64(client).list(spans, (at, { clock, length }) => at.varint(clock).varint(length));
+  const deleted = [...Y.createDeleteSetFromStructStore(doc.store).clients];
+  writer.list(deleted.sort(byClient), (to, [client, items]) => {
+    to.u64(client).list(items, (at, { clock, len }) => at.varint(clock).varint(len));
   });
 
   const roots: (readonly [name: string, content: Uint8Array])[] = [];
@@ -39,29 +36,6 @@ export function canonicalState(doc: Y.Doc): Uint8Array<ArrayBuffer> {
 
 const byClient = ([a]: readonly [number, unknown], [b]: readonly [number, unknown]): number =>
   a - b;
-
-interface Span {
-  readonly clock: number;
-  length: number;
-}
-
-/**
- * Runs of clocks that count for nothing any more. Of a key's values that is all but the last: Yjs
- * marks what stands before when another comes, and not when one of several units is cut in two,
- * which a hostile update may bring about; loaded again, the same document has them marked.
- */
-function deletedIn(structs: readonly (Y.Item | Y.GC)[]): Span[] {
-  const spans: Span[] = [];
-  for (const struct of structs) {
-    const isOver = struct instanceof Y.Item && struct.parentSub !== null && struct.right !== null;
-    if (!struct.deleted && !isOver) continue;
-    const { clock } = struct.id;
-    const last = spans.at(-1);
-    if (last !== undefined && last.clock + last.length === clock) last.length += struct.length;
-    else spans.push({ clock, length: struct.length });
-  }
-  return spans;
-}
 
 /** `list(run) ‖ list(key text ‖ item)`: a sequence's runs, then a map's values by key. */
 function contentOf(type: AnyType): Uint8Array {

@@ -527,6 +527,44 @@ describe("updates out of turn", () => {
   });
 });
 
+describe("several units under one key, which no editor writes", () => {
+  const client = ana;
+  /** A map in the root, and under one key of it the values "a", "b", "c" in one struct. */
+  const run = new Writer().varint(1).varint(2).varint(client).varint(0);
+  run.u8(7).varint(1).text("root").varint(1);
+  run.u8(0x28).varint(0).varint(client).varint(0).text("key").varint(3);
+  for (const value of ["a", "b", "c"]) run.u8(119).text(value);
+  run.varint(0);
+  const update = (bytes: Uint8Array): AuthoredUpdate => {
+    const interned = internUpdate(bytes, client);
+    if (interned instanceof Malformed) throw interned;
+    return { client, update: interned };
+  };
+  const runUnderKey = update(run.finish());
+  const deleted = (clock: number): AuthoredUpdate =>
+    update(
+      new Writer().varint(0).varint(1).varint(client).varint(1).varint(clock).varint(1).finish(),
+    );
+
+  it("leave the last one, and a document that is the same when it is loaded again", () => {
+    const document = new YjsDocument();
+    document.apply([runUnderKey, deleted(2)]);
+    const map = document.doc.getArray("root").get(0) as Y.Map<string>;
+    expect(map.toJSON()).toEqual({ key: "c" });
+    const loaded = new YjsDocument();
+    expect(loaded.load(document.snapshot())).toBe(true);
+    expect(stateOf(loaded)).toBe(stateOf(document));
+  });
+
+  it("do not break the document when one of them is deleted and then all of their parent", () => {
+    const document = new YjsDocument();
+    for (const each of [runUnderKey, deleted(2), deleted(0)]) {
+      expect(kinds(document, [each])).toEqual(["applied"]);
+    }
+    expect(document.damage).toBeUndefined();
+  });
+});
+
 describe("a snapshot", () => {
   it("brings back the document, and with its tail the whole of it", () => {
     const here = writing(ana);

@@ -54,6 +54,21 @@ Y.ContentString.prototype.splice = function cut(offset) {
   return right;
 };
 
+const { integrate } = Y.Item.prototype;
+
+/** Items of several units that a transaction brought under keys: see `#keepLastUnderKeys`. */
+const runsUnderKeys = new WeakMap<
+  Y.Transaction,
+  { readonly client: number; readonly clock: number; readonly end: number }[]
+>();
+
+Y.Item.prototype.integrate = function integrateAndNote(transaction, offset) {
+  integrate.call(this, transaction, offset);
+  if (this.parentSub === null || this.length === 1 || !this.parent) return;
+  const { client, clock } = this.id;
+  runsUnderKeys.get(transaction)?.push({ client, clock, end: clock + this.length });
+};
+
 /** An update as it stands in a log: interned, with the client id derived from its peer. */
 export interface AuthoredUpdate {
   readonly client: number;
@@ -258,11 +273,34 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
   #integrate(): void {
     const batch = this.#batch;
     this.#batch = undefined;
-    if (!batch) return;
+    const transaction = this.doc._transaction;
+    if (!batch || !transaction) return;
     try {
+      runsUnderKeys.set(transaction, []);
       Y.applyUpdate(this.doc, joinUpdates(batch.client, batch.updates));
+      this.#keepLastUnderKeys(transaction);
     } catch (error) {
       this.#damage = reasonOf(error);
+    }
+  }
+
+  /**
+   * Editors put one unit under a key (of a map, of an element's attributes), but an update may put a
+   * run of them there. Yjs lets the earlier ones live until something cuts the run: then a document
+   * that is loaded again is another, and Yjs throws when their parent goes. Only the last unit can
+   * ever be read, so those before it are deleted at once, by everybody.
+   */
+  #keepLastUnderKeys(transaction: Y.Transaction): void {
+    for (const { client, clock, end } of runsUnderKeys.get(transaction) ?? []) {
+      const structs = this.doc.store.clients.get(client) ?? [];
+      for (let at = Y.findIndexSS(structs, clock); at < structs.length; at++) {
+        const item = structs[at];
+        if (!(item instanceof Y.Item) || item.id.clock >= end) break;
+        if (item.deleted) continue;
+        // Cut off from the last unit, the others have something to their right.
+        if (item.length > 1) Y.getItemCleanStart(transaction, item.lastId);
+        if (item.right !== null) item.delete(transaction);
+      }
     }
   }
 
