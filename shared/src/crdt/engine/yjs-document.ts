@@ -54,6 +54,7 @@ Y.ContentString.prototype.splice = function cut(offset) {
   return right;
 };
 
+// oxlint-disable-next-line typescript/unbound-method -- called on the item below.
 const { integrate } = Y.Item.prototype;
 
 /** Items of several units that a transaction brought under keys: see `#keepLastUnderKeys`. */
