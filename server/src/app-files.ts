@@ -5,10 +5,11 @@
  * or `Range: bytes=4-2`, ends the process.)
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { glob, readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, relative, sep } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 
 export interface AppFiles {
   /** Answers GET and HEAD for a path of the app; false if there is none. */
@@ -61,8 +62,8 @@ const bytesMax = 268_435_456;
  * no app is there; rejects with words if there is too much or it cannot be read.
  */
 export async function readAppFiles(folder: string): Promise<AppFiles | undefined> {
-  if (!existsSync(join(folder, "index.html"))) return undefined;
-  const bytesByPath = await readFolder(folder);
+  const bytesByPath = await readSteadily(folder);
+  if (bytesByPath === undefined) return undefined;
   const files = new Map<string, AppFile>();
   for (const [path, bytes] of bytesByPath) {
     const isCopy = Object.values(suffixes).some(
@@ -81,6 +82,31 @@ export async function readAppFiles(folder: string): Promise<AppFiles | undefined
       return true;
     },
   };
+}
+
+/** A build that puts another folder in this one's place meanwhile must not leave a mixture of both. */
+async function readSteadily(folder: string): Promise<Map<string, Buffer> | undefined> {
+  for (let attempt = 0; ; attempt++) {
+    const before = folderId(folder);
+    if (before !== undefined && existsSync(join(folder, "index.html"))) {
+      const read = await readFolder(folder).catch((error: unknown) => {
+        if (folderId(folder) === before || attempt === attemptsMax) throw error;
+        return undefined;
+      });
+      if (read !== undefined && folderId(folder) === before) return read;
+    }
+    // Between its two renames a build has neither folder in place.
+    if (attempt === attemptsMax) return undefined;
+    await delay(attempt === 0 ? 20 : 100);
+  }
+}
+
+const attemptsMax = 9;
+
+/** Which folder stands there, and since when. */
+function folderId(folder: string): string | undefined {
+  const stat = statSync(folder, { throwIfNoEntry: false, bigint: true });
+  return stat && `${stat.ino} ${stat.ctimeNs}`;
 }
 
 async function readFolder(folder: string): Promise<Map<string, Buffer>> {

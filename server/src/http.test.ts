@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -112,6 +112,35 @@ describe("the app", () => {
     for (const range of ["bytes=4-2", "bytes=0-0", "bytes=-1", "lines=1"]) {
       const { status, body } = await get("/", { range });
       expect([status, body.toString()]).toEqual([200, indexHtml]);
+    }
+  });
+
+  test("is read whole, however often a build puts another in its place meanwhile", async () => {
+    const parent = newFolder();
+    const [place, aside] = [join(parent, "dist"), join(parent, "aside")];
+    for (const version of ["one", "two"]) {
+      const folder = join(parent, version);
+      mkdirSync(folder);
+      for (let file = 0; file < 60; file++) writeFileSync(join(folder, `${file}.txt`), version);
+      writeFileSync(join(folder, "index.html"), version);
+    }
+    renameSync(join(parent, "one"), place);
+    renameSync(join(parent, "two"), aside);
+    const swapping = setInterval(() => {
+      renameSync(place, join(parent, "old"));
+      renameSync(aside, place);
+      renameSync(join(parent, "old"), aside);
+    }, 30);
+    try {
+      for (let round = 0; round < 30; round++) {
+        const { get } = await start({ app: await readAppFiles(place) });
+        const version = (await get("/")).body.toString();
+        for (const path of ["/0.txt", "/31.txt", "/59.txt"]) {
+          expect((await get(path)).body.toString()).toBe(version);
+        }
+      }
+    } finally {
+      clearInterval(swapping);
     }
   });
 
