@@ -19,10 +19,9 @@
 import { getBackend, init, isImmutableString, type Patch } from "@automerge/automerge/slim";
 import { fromHex, toHex } from "../../bytes/bytes.ts";
 import { Malformed } from "../../bytes/malformed.ts";
-import { decode } from "../../bytes/reader.ts";
-import { Writer } from "../../bytes/writer.ts";
 import type { Applied } from "./applied.ts";
 import { changeOperationsMax, type ReadChange, readChange } from "./automerge-change.ts";
+import { keptBytes, readKept } from "./kept-bytes.ts";
 
 /** Automerge's own document: `put`, `putObject`, `delete`, `getAll`, … by object ids. */
 export type Handle = ReturnType<typeof getBackend>;
@@ -59,7 +58,6 @@ interface Author {
   readonly maxOp: number;
 }
 
-const snapshotVersion = 1;
 const actorsTriedMax = 16;
 const actorBytes = 16;
 /** Reads, and never writes. */
@@ -327,8 +325,9 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
   // ── keeping it ─────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The document as this device keeps it: `version u8 ‖ list(actor 16 ‖ seq varint ‖ last operation
-   * varint) ‖ list(waiting actor 16 ‖ change bytes) ‖ Automerge document`. Never leaves the device.
+   * The document as this device keeps it, wrapped (`kept-bytes.ts`): `list(actor 16 ‖ seq varint ‖
+   * last operation varint) ‖ list(waiting actor 16 ‖ change bytes) ‖ Automerge document`. Never
+   * leaves the device.
    * Throws while a change made here has not come back from the log: a snapshot may hold nothing
    * that is in no log.
    */
@@ -336,19 +335,18 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     if (this.#damage !== undefined) throw new Error("snapshot of a damaged document");
     if (this.#unlogged.size > 0) throw new Error("snapshot with changes that are in no log");
     const waiting = [...this.#waiting.values()].flat();
-    return new Writer(65_536)
-      .u8(snapshotVersion)
-      .list([...this.#authors], (to, [actor, { seq, maxOp }]) => {
-        to.raw(fromHex(actor)).varint(seq).varint(maxOp);
-      })
-      .list(waiting, (to, { read, change }) => to.raw(fromHex(read.actor)).bytes(change))
-      .raw(this.#handle.save())
-      .finish();
+    return keptBytes((writer) =>
+      writer
+        .list([...this.#authors], (to, [actor, { seq, maxOp }]) => {
+          to.raw(fromHex(actor)).varint(seq).varint(maxOp);
+        })
+        .list(waiting, (to, { read, change }) => to.raw(fromHex(read.actor)).bytes(change))
+        .raw(this.#handle.save()),
+    );
   }
 
   #load(snapshot: Uint8Array): void {
-    const read = decode(snapshot, (reader) => {
-      if (reader.u8() !== snapshotVersion) throw new Malformed("unknown version of a snapshot");
+    const read = readKept(snapshot, (reader) => {
       const authors = reader.list(reader.remaining, (from) => ({
         actor: toHex(from.raw(actorBytes)),
         author: { seq: from.varint(), maxOp: from.varint() },

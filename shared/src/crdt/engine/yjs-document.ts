@@ -10,10 +10,9 @@
  */
 import * as Y from "yjs";
 import { concatBytes } from "../../bytes/bytes.ts";
-import { decode } from "../../bytes/reader.ts";
 import { Malformed } from "../../bytes/malformed.ts";
-import { Writer } from "../../bytes/writer.ts";
 import type { Applied } from "./applied.ts";
+import { keptBytes, readKept } from "./kept-bytes.ts";
 import {
   type Deletion,
   internUpdate,
@@ -113,7 +112,6 @@ export interface YjsDocumentOptions {
   readonly observerFailed?: (error: unknown) => void;
 }
 
-const snapshotVersion = 1;
 const peersTriedMax = 16;
 
 export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
@@ -460,19 +458,19 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
   // ── keeping it ─────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The document as this device keeps it: `version u8 ‖ list(waiting client u64 ‖ update bytes) ‖
-   * Yjs update of version 2`. Never leaves the device. Throws while edits have not been taken: a
+   * The document as this device keeps it, wrapped (`kept-bytes.ts`): `list(waiting client u64 ‖
+   * update bytes) ‖ Yjs update of version 2`. Never leaves the device. Throws while edits have not been taken: a
    * snapshot may hold nothing that is not in a log.
    */
   snapshot(): Uint8Array<ArrayBuffer> {
     if (this.hasEdits) throw new Error("snapshot with edits that are in no log");
     if (this.#damage !== undefined) throw new Error(`snapshot of a damaged document`);
     const waiting = [...this.#waiting.values()].flat();
-    return new Writer(1024)
-      .u8(snapshotVersion)
-      .list(waiting, (to, { authored }) => to.u64(authored.client).bytes(authored.update))
-      .raw(Y.encodeStateAsUpdateV2(this.doc))
-      .finish();
+    return keptBytes((writer) =>
+      writer
+        .list(waiting, (to, { authored }) => to.u64(authored.client).bytes(authored.update))
+        .raw(Y.encodeStateAsUpdateV2(this.doc)),
+    );
   }
 
   /**
@@ -481,8 +479,7 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
    * document is damaged.
    */
   load(snapshot: Uint8Array): boolean {
-    const read = decode(snapshot, (reader) => {
-      if (reader.u8() !== snapshotVersion) throw new Malformed("unknown version of a snapshot");
+    const read = readKept(snapshot, (reader) => {
       const waiting = reader.list(reader.remaining, (from) => ({
         client: from.u64(),
         update: Uint8Array.from(from.bytes(from.remaining)),

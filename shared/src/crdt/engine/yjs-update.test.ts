@@ -286,4 +286,34 @@ describe("the border guard", () => {
     expect(internUpdate(beyond, 2)).toBeInstanceOf(Malformed);
     expect(internUpdate(empty, 2)).toBeInstanceOf(Malformed);
   });
+
+  it.each([
+    // github.com/yjs/yjs/issues/687: `Y.mergeUpdatesV2` with anything never returns, so we do not ask.
+    ["27 bytes that hang mergeUpdatesV2", "00010000000001000100010200001602000001fdffffffff7f0000"],
+    // github.com/yjs/yjs/issues/479 and 498: bytes that sent lib0's reader round and round.
+    ["the word garbagedoc read as base64", "81aadb81a83a75ca1c"],
+    ["an empty update", ""],
+    ["a client id without end", "0101ffffffffffffffffffffffffffffff"],
+    ["2^53 − 1 structs", "01ffffffffffffff0f020004010174016100"],
+    ["2^53 − 1 clients in the delete set", "00ffffffffffffff0f"],
+    ["2^53 − 1 values", "0101020008010174ffffffffffffff0f00"],
+    ["a text of 2^53 − 1 bytes", "0101020004010174ffffffffffffff0f6100"],
+  ])("refuses %s, in a log and from an editor", (_, hex) => {
+    expect(resolveUpdate(fromHex(hex), 2)).toBeInstanceOf(Malformed);
+    expect(resolveUpdate(fromHex(`00${hex}`), 2)).toBeInstanceOf(Malformed);
+    expect(internUpdate(fromHex(hex), 2)).toBeInstanceOf(Malformed);
+  });
+
+  it("leaves no gap for Yjs to keep: each update that waits would make the next ones dearer", () => {
+    // What Yjs cannot integrate it merges, decoded anew, with all that waits already: n² for n updates.
+    const gap = new Writer().varint(1).varint(2).varint(2).varint(0);
+    gap.u8(10).varint(5).u8(4).varint(1).text("t").text("a").varint(0);
+    const skipped = gap.finish();
+    expect(Y.decodeUpdate(skipped).structs.map(({ length }) => length)).toEqual([5, 1]);
+    expect(internUpdate(skipped, 2)).toBeInstanceOf(Malformed);
+    // One that begins later is well-formed; the document holds it back, or skips it (yjs-document.ts).
+    const later = u(1, 1, 0, 5, ...root, 1, 0x61, 0);
+    expect(reasonOf(later)).toBe("accepted");
+    expect(resolved(later, ana).span).toEqual({ start: 5, end: 6 });
+  });
 });

@@ -2,7 +2,7 @@
  * Interned Yjs updates (docs/protocol.md section 4.4): a Yjs update of version 1 in which every
  * client id is an index into a table, so that a keystroke does not carry 8 random bytes for each
  * mention of its author. One walk over the structure serves both directions and is the border
- * guard: Yjs' own decoder trusts its input (27 bytes are known to hang `mergeUpdates`, a false
+ * guard: Yjs' own decoder trusts its input (27 bytes are known to hang `mergeUpdatesV2`, a false
  * count allocates gigabytes, a gap makes every later update cost more), so nothing reaches Yjs that
  * this walk has not read to its end.
  *
