@@ -5,11 +5,12 @@
  * that was missed is shown and breaks nothing, since machines differ.
  */
 import { parseArgs } from "node:util";
+import { crdtBench } from "./crdt.ts";
 import { type Bench, lineOf, tableOf } from "./figure.ts";
 import { noteBench } from "./note.ts";
 import { syncBench } from "./sync.ts";
 
-const benches: readonly Bench[] = [syncBench, noteBench];
+const benches: readonly Bench[] = [syncBench, noteBench, crdtBench];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

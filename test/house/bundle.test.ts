@@ -58,6 +58,21 @@ describe("before the first paint", () => {
     }
   });
 
+  it("no data type that the app itself has no use for is loaded", () => {
+    const shell = [...staticGraph(manifest, page)].map((file) =>
+      readFileSync(join(dist, file), "utf8"),
+    );
+    const traces = [
+      ["lattice/causal-context.ts", "a dot that its own context has not seen"],
+      ["op/list-codec.ts", "the first element without an id"],
+    ] as const;
+    for (const [source, trace] of traces) {
+      const text = readFileSync(join(root, "shared/src/crdt", source), "utf8");
+      expect(text).toContain(trace);
+      expect(shell.filter((loaded) => loaded.includes(trace))).toEqual([]);
+    }
+  });
+
   it("nothing is inlined: no script, no style, no data address", () => {
     const html = readFileSync(join(dist, page), "utf8");
     expect(html).not.toMatch(/<style|style=|<script(?![^>]*\ssrc=)|\son\w+=|data:/);

@@ -19,7 +19,7 @@ import { toHex } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import type { ReplicaId } from "../id/id.ts";
 import type { Delivered, OpBased, Stamp, StateBased } from "./crdt.ts";
-import { Replicated, type StateCodec, type StateType } from "./lattice/lattice.ts";
+import { joinOf, Replicated, type StateCodec, type StateType } from "./lattice/lattice.ts";
 
 export interface StateBasedSubject<State> {
   /** A replica that has seen nothing. */
@@ -268,6 +268,7 @@ export function deltaLaws<State, Value, Command>(
             const travelling = [...parts, ...parts.filter(() => dice() < 0.3)];
             const joined = joinedAnyhow(type, travelling, dice);
             expect(hexOf(joined)).toBe(hexOf(crdt.state));
+            expect(hexOf(joinOf(type, travelling))).toBe(hexOf(crdt.state));
           }
         }),
         { numRuns },

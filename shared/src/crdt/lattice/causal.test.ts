@@ -174,6 +174,12 @@ describe("an observed-remove set", () => {
     expect(orSet.encode(set.state).length).toBeLessThan(orSet.encode(bare.state).length);
   });
 
+  it("keeps one dot of an element that is added over and over", () => {
+    const set = new Replicated(orSet);
+    for (let round = 0; round < 5; round++) set.change((state) => orSet.add(state, ana, "x"));
+    expect(set.state.store).toEqual(new Map([["x", [{ replica: ana, counter: 5 }]]]));
+  });
+
   it("does not take a removed element from a delta that comes late", () => {
     const [one, other] = everybody();
     const addition = one.change((state) => orSet.add(state, ana, "x"));

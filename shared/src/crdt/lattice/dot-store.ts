@@ -1,6 +1,6 @@
 /**
  * The kernel of all types that remove things (Almeida, Shoker and Baquero, "Delta state replicated
- * data types", JPDC 2018, section 7). A *dot store* says what is left of the changes that were made,
+ * data types", JPDC 2018). A *dot store* says what is left of the changes that were made,
  * each under its dot; a *causal context* says which changes were seen. A dot that was seen and is
  * not in the store was removed.
  *
@@ -111,6 +111,8 @@ function joinDots<D extends Dot>(
   b: readonly D[],
   bContext: CausalContext,
 ): readonly D[] {
+  // Nearly all keys of a large map when a delta comes in: nothing to build.
+  if (b.length === 0 && !a.some((dot) => hasDot(bContext, dot))) return a;
   const joined: D[] = [];
   let keptOfA = 0;
   for (let atA = 0, atB = 0; atA < a.length || atB < b.length;) {

@@ -239,6 +239,18 @@ describe("a state in bytes is refused with", () => {
       "01" + "01" + ana + "01" + "0161" + "01" + "00" + "01" + "00" + "02" + "05",
       "a flag of 2",
     ],
+    [
+      "a replica twice",
+      countsByText,
+      "01" + "02" + ana + ana + "00",
+      "replicas not in ascending order",
+    ],
+    [
+      "a second writer of one register",
+      textRegister,
+      "01" + "02" + ana + ben + "01" + "00" + "01" + "00" + "0178",
+      "a replica without a use",
+    ],
     ["a table and no register", textRegister, "01" + "01" + ana, "bytes end too early"],
   ])("%s", (_, { decode }, hex, why) => {
     expect(refusal(decode(fromHex(hex)))).toBe(why);

@@ -32,6 +32,22 @@ export interface StateType<State, Value = State> extends Lattice<State>, StateCo
   readonly valueOf: (state: State) => Value;
 }
 
+/**
+ * The join of many states. By halves: the deltas of a busy minute meet each other while they are
+ * small, and the large state they go into is rewritten once and not for each of them.
+ */
+export function joinOf<State>({ bottom, merge }: Lattice<State>, states: readonly State[]): State {
+  let row = states;
+  while (row.length > 1) {
+    const halved: State[] = [];
+    for (let at = 0; at < row.length; at += 2) {
+      halved.push(merge(row[at] ?? bottom, row[at + 1] ?? bottom));
+    }
+    row = halved;
+  }
+  return row[0] ?? bottom;
+}
+
 /** One replica of a state-based type. */
 export class Replicated<State, Value> implements StateBased<State, Value> {
   readonly #type: StateType<State, Value>;

@@ -1,6 +1,6 @@
 /**
  * A register that keeps what was written at the same time (DeCandia et al., "Dynamo: Amazon's highly
- * available key-value store", SOSP 2007; in this form in Almeida et al., JPDC 2018, figure 10): a
+ * available key-value store", SOSP 2007; in this form in Almeida et al., JPDC 2018): a
  * write replaces all values that its author saw, and those it did not see stand beside it until
  * somebody decides. Merge is that of `dot-store.ts`.
  */

@@ -1,6 +1,6 @@
 /**
  * A map whose values are CRDTs themselves: registers, sets, counters, further maps (Almeida et al.,
- * JPDC 2018, figure 12; in use as the map of Riak). All of them share one causal context, so that
+ * JPDC 2018; in use as the map of Riak). All of them share one causal context, so that
  * removing a key removes exactly the changes its author saw under it: a change at the same time has
  * a dot of its own, survives, and with it the key. Merge is that of `dot-store.ts`.
  *

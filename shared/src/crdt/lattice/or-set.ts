@@ -1,7 +1,7 @@
 /**
  * A set in which add wins over a removal at the same time: the observed-remove set of Shapiro et al.
  * (SSS 2011), without its tombstones (Bieniusa et al., "An optimized conflict-free replicated set",
- * INRIA RR-8083, 2012; in this form in Almeida et al., JPDC 2018, figure 11). Under each element
+ * INRIA RR-8083, 2012; in this form in Almeida et al., JPDC 2018). Under each element
  * stand the dots that added it; a removal takes those its author saw. Merge is that of
  * `dot-store.ts`.
  */

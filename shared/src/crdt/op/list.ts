@@ -3,7 +3,7 @@
  * the fugue: minimizing interleaving in collaborative text editing", arXiv 2305.00583, 2023). Each
  * element is a node of a tree, a left or a right child of the element it was put beside, and the
  * list is the tree read from left to right. What two people insert at one place at the same time
- * hangs on two nodes, so that one run stands behind the other and they never interleave.
+ * hangs on two nodes, so that one run stands behind the other and is not shuffled with it.
  *
  * Concurrent operations commute: an insertion adds a node whose place in the tree is written in it,
  * siblings on one side stand in the order of their ids, and a deletion takes a value away for ever.
@@ -81,6 +81,13 @@ export class List<Value extends {}>
       if (node.value !== undefined) values.push(node.value);
     }
     return values;
+  }
+
+  /** Elements whose parent has not come: 0 among honest members. */
+  get waiting(): number {
+    let count = 0;
+    for (const nodes of this.#waitingByParent.values()) count += nodes.length;
+    return count;
   }
 
   get state(): ListState<Value> {

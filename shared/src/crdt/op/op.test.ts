@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fromHex } from "../../bytes/bytes.ts";
+import { isMalformed } from "../../bytes/malformed.ts";
 import type { ReplicaId } from "../../id/id.ts";
 import {
   agreementLaws,
@@ -177,18 +179,38 @@ describe("an observed-remove set of operations", () => {
 
   it("ends alike where somebody removes what they could not have seen", () => {
     const add = { kind: "add", element: "x", observed: [] } as const;
-    const forged = { kind: "remove", element: "x", observed: [at("aa", 1), at("aa", 3)] } as const;
+    const all = [at("aa", 1), at("aa", 2), at("aa", 3)];
     const logs = [
       [by(at("aa", 1), add), by(at("aa", 2), { ...add, element: "y" }), by(at("aa", 3), add)],
-      [by(at("bb", 1), forged), by(at("bb", 2), { ...forged, kind: "add", element: "z" })],
+      [
+        by(at("bb", 1), { kind: "add", element: "z", observed: all }),
+        by(at("bb", 2), { kind: "remove", element: "x", observed: all }),
+      ],
     ];
     fc.assert(
       fc.property(anyOrder(logs), (order) => {
         const set = new OrSet();
         for (const operation of order) set.apply(operation);
         expect(set.value).toEqual(new Set(["y", "z"]));
+        expect(set.early).toBe(0);
       }),
     );
+  });
+
+  it("remembers nothing of what was removed by two at once", () => {
+    const set = new OrSet();
+    set.apply(by(at("aa", 1), set.add("x")));
+    const removal = set.remove("x");
+    for (const author of ["bb", "cc"]) {
+      if (removal !== undefined) set.apply(by(at(author, 1), removal));
+    }
+    expect([set.value.size, set.early]).toEqual([0, 0]);
+  });
+
+  it("keeps one tag of an element that is added over and over", () => {
+    const set = new OrSet();
+    for (let seq = 1; seq <= 5; seq++) set.apply(by(at("aa", seq), set.add("x")));
+    expect(set.remove("x")?.observed).toEqual([at("aa", 5)]);
   });
 
   it("has nothing to say about removing what is not there", () => {
@@ -428,6 +450,7 @@ describe("a list", () => {
         const other = new List<string>();
         for (const operation of order) other.apply(operation);
         expect(shown(other)).toBe("zyxbc");
+        expect(other.waiting).toBe(0);
         expect(other.state).toEqual(list.state);
       }),
     );
@@ -446,6 +469,80 @@ describe("a list", () => {
     list.apply({ id, lamport: 1, op: { ...insert, parent: id } });
     expect(list.value).toEqual([]);
     expect(list.state.elements).toHaveLength(3);
+    expect(list.waiting).toBe(3);
+  });
+
+  it("puts everything at its root on one side, whatever an operation says", () => {
+    const list = new List<string>();
+    const id = { replica: replica("aa"), seq: 1, index: 0 };
+    const op = { kind: "insert", parent: undefined, side: "left", value: "x" } as const;
+    list.apply({ id, lamport: 1, op });
+    expect(list.value).toEqual(["x"]);
+    expect(list.state.elements).toMatchObject([{ side: "right" }]);
+  });
+
+  const table = (...authors: string[]) =>
+    `0${authors.length}` + authors.map((author) => replica(author)).join("");
+  const one = table("aa");
+  /** The first element of "aa", spelled out: at the root, seq 1, index 0. */
+  const x = "06" + "000100" + "0178";
+
+  it.each([
+    [
+      "no id for its first element",
+      one + "01" + "04" + "0178" + "00",
+      "the first element without an id",
+    ],
+    [
+      "an id that could be left out",
+      one + "02" + x + "06" + "000101" + "0179" + "00",
+      "flags of another element",
+    ],
+    [
+      "a next entry that could be left out",
+      one + "02" + x + "06" + "000200" + "0179" + "00",
+      "flags of another element",
+    ],
+    [
+      "a place that could be left out",
+      one + "02" + x + "08" + "000100" + "0179" + "00",
+      "flags of another element",
+    ],
+    [
+      "flags that mean nothing",
+      one + "01" + "26" + "000100" + "0178" + "00",
+      "flags of another element",
+    ],
+    [
+      "a third way to spell an id",
+      one + "02" + x + "07" + "000300" + "0179" + "00",
+      "flags of another element",
+    ],
+    ["an element twice", one + "02" + x + x + "00", "elements not in ascending order"],
+    [
+      "a deleted id twice",
+      one + "00" + "02" + "000100" + "000100",
+      "deleted ids not in ascending order",
+    ],
+    [
+      "an element among the ids deleted early",
+      one + "01" + x + "01" + "000100",
+      "an element deleted twice",
+    ],
+    ["a replica it has no use for", table("aa", "bb") + "01" + x + "00", "a replica without a use"],
+    [
+      "a seq above 2^53 − 1",
+      one + "02" + "06" + "00" + "ffffffffffffff0f" + "00" + "0178" + "05" + "0179" + "00",
+      "an id above 2^53 − 1",
+    ],
+    [
+      "an index above 2^53 − 1",
+      one + "02" + "06" + "0001" + "ffffffffffffff0f" + "0178" + "04" + "0179" + "00",
+      "an id above 2^53 − 1",
+    ],
+  ])("is refused in bytes with %s", (_, hex, why) => {
+    const read = texts.decode(fromHex("01" + hex));
+    expect(isMalformed(read) ? read.message : read).toBe(why);
   });
 
   it("takes a run as long as a book", () => {

@@ -29,6 +29,11 @@ export class OrSet implements OpBased<OrSetOperation, ReadonlySet<string>> {
     return new Set(this.#tagsByElement.keys());
   }
 
+  /** Tags that were named and have not come: 0 among honest members. */
+  get early(): number {
+    return this.#early.size;
+  }
+
   /** The operation that adds `element`, to be applied like everybody else's. */
   add(element: string): OrSetOperation {
     return { kind: "add", element, observed: this.#tagsOf(element) };
