@@ -141,6 +141,9 @@ export class Connection {
   readonly #openedAtMs: number;
   #heardAtMs: number;
   #pingedAtMs: number | undefined;
+  /** Token 0 asks only whether somebody is there. */
+  #nextProbe = 1;
+  readonly #probes = new Map<number, () => void>();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -237,6 +240,14 @@ export class Connection {
   /** Bytes that were encoded once for many. */
   sendEncoded(frame: Uint8Array): void {
     if (!this.ended) this.#options.wire.send(frame);
+  }
+
+  /** Calls back when the other side has read all that was sent up to now; never if it ends before. */
+  whenRead(done: () => void): void {
+    if (this.ended) return;
+    const token = this.#nextProbe++;
+    this.#probes.set(token, done);
+    this.#write({ type: "ping", token });
   }
 
   /** This side's number of a log, announced to the other side if it was not yet. */
@@ -342,7 +353,7 @@ export class Connection {
       case "ping":
         return this.#write({ type: "pong", token: frame.token });
       case "pong":
-        return;
+        return this.#read(frame.token);
       case "done":
         return host.onDone(this, frame.request, frame.code, frame.detail);
       case "alias":
@@ -466,6 +477,13 @@ export class Connection {
     if (!this.ended) this.#options.wire.send(encodeFrame(frame));
   }
 
+  /** A token nobody waits for says nothing. */
+  #read(token: number): void {
+    const done = this.#probes.get(token);
+    this.#probes.delete(token);
+    done?.();
+  }
+
   #finish(end: Ending): void {
     if (this.ended) return;
     this.#state = { kind: "ended", end };
@@ -474,6 +492,7 @@ export class Connection {
     this.#byTheirSpace.clear();
     this.#aliases.clear();
     this.#announced.clear();
+    this.#probes.clear();
     this.#options.host.onEnded(this, end);
   }
 }

@@ -146,7 +146,7 @@ export class Exchange implements SessionOwner, IntakeHost {
     if (!newerRegister(register, this.holdings.register(register.replica, register.name))) return;
     this.holdings.setRegister(register);
     for (const session of this.sessions) {
-      if (session.isFollowing) session.sendRegister(register.publicKey, register.bytes);
+      if (session.isFollowing) session.sendRegister(register);
     }
   }
 
@@ -336,7 +336,7 @@ export class Exchange implements SessionOwner, IntakeHost {
     if (this.#options.forwards === "held") return;
     for (const session of this.sessions) {
       if (session === source || !session.isFollowing) continue;
-      session.sendRegister(register.publicKey, register.bytes);
+      session.sendRegister(register);
     }
   }
 

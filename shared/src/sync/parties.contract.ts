@@ -5,13 +5,19 @@
 import type { Env } from "../env.ts";
 import { nobleSuite } from "../crypto/noble-suite.ts";
 import type { SigningPair } from "../crypto/suite.ts";
-import { epochId, type ReplicaId, type SpaceTag, spaceTag } from "../id/id.ts";
+import { epochId, registerName, type ReplicaId, type SpaceTag, spaceTag } from "../id/id.ts";
 import { chainHashes, labels, zeroHash } from "../log/chain.ts";
 import { type Entry, headMessage, type Run } from "../log/entry.ts";
 import { MemoryLogStore } from "../log/memory-store.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
 import type { RepairableStore } from "../log/damage.ts";
-import type { LogStore, VerifiedRun } from "../log/store.ts";
+import {
+  encodeRegister,
+  registerBodyHash,
+  registerHeader,
+  registerLabels,
+} from "../log/register.ts";
+import type { LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
 import { type Code } from "../protocol/codes.ts";
 import type { Hello, Party } from "../protocol/messages.ts";
 import {
@@ -47,6 +53,8 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   readonly stored: [ReplicaId, number][] = [];
   readonly forks: ReplicaId[] = [];
   readonly failures: unknown[] = [];
+  /** Sees every frame that this party sends; what it answers false to is held back. */
+  tap: (frame: Uint8Array) => boolean = () => true;
   readonly #party: Party;
   readonly #own: Set<ReplicaId>;
   readonly #numbers = newLogNumbers(newCounter());
@@ -98,6 +106,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
     };
     const wire = (queue: Uint8Array[], end: "ours" | "theirs") => ({
       send: (frame: Uint8Array) => {
+        if (!(end === "theirs" ? this : other).tap(frame)) return;
         queue.push(frame);
         drain(queue, end);
       },
@@ -246,4 +255,23 @@ export async function ownAppend(party: TestParty, run: VerifiedRun): Promise<voi
   const [outcome] = await party.store.append(tag, [run]);
   if (outcome?.kind !== "held") throw new Error(`own append: ${outcome?.kind}`);
   party.exchange.ownHeld(outcome.head);
+}
+
+/** A register of `author`, signed and otherwise of no meaning. */
+export async function register(
+  author: Author,
+  index: number,
+  number: number,
+  bodyBytes: number,
+): Promise<StoredRegister> {
+  const name = registerName(new Uint8Array(16).fill(index));
+  const { replica, pair } = author;
+  const nonce = random.bytes(12);
+  const fields = { suite: suite.id, space: tag, replica, name, number, epoch, nonce };
+  const body = random.bytes(bodyBytes);
+  const bodyHash = registerBodyHash(suite, body);
+  const header = registerHeader(fields, body.length, bodyHash);
+  const signature = await suite.sign(pair.secret, registerLabels.signature, header);
+  const bytes = encodeRegister({ ...fields, bodyHash, signature, body });
+  return { replica, publicKey: pair.publicKey, name, number, bodyHash, bytes };
 }

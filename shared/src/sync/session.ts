@@ -12,11 +12,14 @@
  *     who exceeds it by far is cut off.
  *  3. At most one read of the store is under way per session.
  *  4. `stored` never names more than is durable here.
+ *  5. At most `registerBytesOutMax` of registers, and one more, are sent beyond what the other party
+ *     is known to have read.
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { bodyBytes, lastSeq, type Run } from "../log/entry.ts";
+import type { StoredRegister } from "../log/store.ts";
 import { frameOfRun, runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
@@ -163,6 +166,11 @@ export class Session implements RunSource, Holder {
   #freedBytes = 0;
   readonly #toConfirm = new Map<ReplicaId, number>();
   #confirmAtMs = Number.POSITIVE_INFINITY;
+
+  /** Sent since the other side was last known to have read everything. */
+  #registerBytesOut = 0;
+  /** Registers that wait for that; each once, whatever becomes of it. */
+  readonly #registersDue = new Map<string, Pick<StoredRegister, "replica" | "name">>();
 
   readonly #wants = new Map<ReplicaId, { first: number; askedAtMs: number }>();
   /** What is damaged here and was asked of them. */
@@ -354,9 +362,30 @@ export class Session implements RunSource, Holder {
     return this.#wants.has(replica);
   }
 
-  sendRegister(publicKey: Uint8Array, register: Uint8Array): void {
+  /** At once where the other side keeps up; else its newest value when they have read what is out. */
+  sendRegister(register: StoredRegister): void {
     if (this.isClosed) return;
-    this.connection.send({ type: "register", space: this.mySpace, publicKey, register });
+    if (this.#registerBytesOut >= registerBytesOutMax) {
+      const { replica, name } = register;
+      this.#registersDue.set(byRegister(register), { replica, name });
+      return;
+    }
+    const { publicKey, bytes } = register;
+    this.#registerBytesOut += bytes.length;
+    this.connection.send({ type: "register", space: this.mySpace, publicKey, register: bytes });
+    if (this.#registerBytesOut >= registerBytesOutMax) {
+      this.connection.whenRead(() => this.#registersRead());
+    }
+  }
+
+  #registersRead(): void {
+    this.#registerBytesOut = 0;
+    for (const [key, { replica, name }] of this.#registersDue) {
+      if (this.isClosed || this.#registerBytesOut >= registerBytesOutMax) return;
+      this.#registersDue.delete(key);
+      const newest = this.#owner.holdings.register(replica, name);
+      if (newest !== undefined) this.sendRegister(newest);
+    }
   }
 
   sendWhisper(publicKey: Uint8Array, whisper: Uint8Array): void {
@@ -378,6 +407,7 @@ export class Session implements RunSource, Holder {
     this.#unread.clear();
     this.#wants.clear();
     this.#borrows.clear();
+    this.#registersDue.clear();
     this.#lent = [];
     this.#divergent.clear();
     this.#toConfirm.clear();
@@ -680,7 +710,7 @@ export class Session implements RunSource, Holder {
         (row.number > register.number ||
           (row.number === register.number &&
             equalBytes(row.hash8, register.bodyHash.subarray(0, 8))));
-      if (!known) this.sendRegister(register.publicKey, register.bytes);
+      if (!known) this.sendRegister(register);
     }
   }
 
@@ -919,6 +949,9 @@ const cursorsMax = 3 * limits.logsMax;
 const flowBytes = (run: Run): number => bodyBytes(run) + 64 * run.entries.length;
 /** A window, and another where a comparison crossed it and all of it was sent again; and a run. */
 const receivedBytesMax = 3 * limits.windowBytes;
+
+/** Registers have no `stored`: so much is sent before the other side must have read it. */
+const registerBytesOutMax = limits.windowBytes / 4;
 
 /** Hashes in one answer: those of a run. */
 const hashesTold = 1_024;

@@ -8,6 +8,7 @@ import {
   newEnv,
   ownAppend,
   random,
+  register,
   settle,
   suite,
   tag,
@@ -332,5 +333,43 @@ describe("two devices and a relay", () => {
         to.tick();
       }),
     ).toBe(codes.deadline);
+  });
+});
+
+describe("registers", () => {
+  const [registerType, pongType] = [0x18, 0x07];
+
+  it("wait for a slow reader to have read those before them, and come in their newest version", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const relay = new TestParty("relay", env);
+    const device = new TestParty("device", env);
+    for (let index = 0; index < 30; index++) {
+      relay.exchange.ownRegister(await register(ana, index, 1, 60_000));
+    }
+    let sent = 0;
+    relay.tap = (frame) => {
+      if (frame[0] === registerType) sent++;
+      return true;
+    };
+    const held: Uint8Array[] = [];
+    device.tap = (frame) => {
+      if (frame[0] === pongType) held.push(frame);
+      return frame[0] !== pongType;
+    };
+    const { ours } = device.connect(relay);
+    await settle();
+    expect(sent).toBe(5);
+    const newer = await register(ana, 29, 2, 100);
+    relay.exchange.ownRegister(newer);
+    await settle();
+    expect(sent).toBe(5);
+    device.tap = () => true;
+    for (const pong of held) ours.sendEncoded(pong);
+    await settle();
+    expect(sent).toBe(30);
+    expect(device.exchange.holdings.registerCount).toBe(30);
+    expect(device.exchange.holdings.register(ana.replica, newer.name)?.number).toBe(2);
+    expect([...device.endings, ...relay.endings]).toEqual([]);
   });
 });
