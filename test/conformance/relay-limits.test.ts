@@ -356,7 +356,7 @@ describe("a reader that does not read", () => {
     const writer = await inside(connect);
     const slow = await inside(connect, writer.space);
     slow.client.socket.pause();
-    await fill(writer, () => running.relay.connectionCount === 1);
+    await fill(writer, slow, () => running.relay.connectionCount === 1);
     expect(running.sockets.waitingBytes).toBeLessThan(400_000);
     slow.client.socket.resume();
     expect(await slow.client.closed).toBe(codes.slowReader);
@@ -368,7 +368,7 @@ describe("a reader that does not read", () => {
     const writer = await inside(connect);
     const slow = await inside(connect, writer.space);
     slow.client.socket.pause();
-    await fill(writer, () => running.sockets.waitingBytes > 100_000);
+    await fill(writer, slow, () => running.sockets.waitingBytes > 100_000);
     await writeWhisper(writer);
     await isServed(writer);
     slow.client.socket.resume();
@@ -387,7 +387,7 @@ describe("a reader that does not read", () => {
     const writer = await inside(connect);
     const slow = await inside(connect, writer.space);
     slow.client.socket.pause();
-    await fill(writer, () => running.sockets.waitingBytes > 100_000);
+    await fill(writer, slow, () => running.sockets.waitingBytes > 100_000);
     // Once more where the kernel took a last piece meanwhile.
     await expect
       .poll(() => {
@@ -407,7 +407,7 @@ describe("a reader that does not read", () => {
     const slow = await inside(connect, writer.space);
     const other = await inside(connect);
     slow.client.socket.pause();
-    await fill(writer, () => running.relay.connectionCount === 2);
+    await fill(writer, slow, () => running.relay.connectionCount === 2);
     slow.client.socket.resume();
     expect(await slow.client.closed).toBe(codes.slowReader);
     await isServed(writer);
@@ -434,14 +434,26 @@ async function writeWhisper({ client, space, replica }: Inside): Promise<string>
   return toHex(whisper);
 }
 
-/** Writes registers for others to read until it is so; the kernel's buffers take some megabytes. */
-async function fill(writer: Inside, isEnough: () => boolean): Promise<void> {
-  for (let number = 1; !isEnough(); number++) {
-    if (number > 1_000) throw new Error("sixty megabytes were not enough");
-    await writeRegister(writer, number, 60_000);
+/** Has a reader ask, and not read the answers, until it is so; the kernel's buffers take megabytes. */
+async function fill(writer: Inside, slow: Inside, isEnough: () => boolean): Promise<void> {
+  const { client, space, replica } = writer;
+  const run = await replica.write(hashesOfOne, { bodyBytes: 24 });
+  expect(await client.store(space, replica, run)).toBe(hashesOfOne);
+  for (let question = 0; !isEnough(); question++) {
+    if (question > 2_000) throw new Error("sixty megabytes were not enough");
+    slow.client.send({
+      type: "want",
+      space: slow.client.numberOf(space),
+      replica: replica.id,
+      first: 1,
+      last: hashesOfOne,
+      form: "hashes",
+    });
     await isServed(writer);
   }
 }
+
+const hashesOfOne = 1_000;
 
 async function isServed({ client }: Inside): Promise<void> {
   client.send({ type: "ping", token: 5 });
