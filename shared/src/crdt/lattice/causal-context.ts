@@ -42,8 +42,16 @@ export function compareDots(a: Dot, b: Dot): number {
 
 export function hasDot({ vector, cloud }: CausalContext, { replica, counter }: Dot): boolean {
   if (seqOf(vector, replica) >= counter) return true;
-  const runs = cloud.get(replica);
-  return runs !== undefined && runs.some(([first, last]) => first <= counter && counter <= last);
+  const runs = cloud.get(replica) ?? [];
+  // By halves: a stranger may send as many gaps as fit, and a store that asks for each.
+  let from = 0;
+  for (let to = runs.length; from < to;) {
+    const middle = (from + to) >>> 1;
+    if ((runs[middle]?.[1] ?? 0) < counter) from = middle + 1;
+    else to = middle;
+  }
+  const run = runs[from];
+  return run !== undefined && run[0] <= counter;
 }
 
 /** The name of the next change of `replica`. A replica makes its changes one after the other. */

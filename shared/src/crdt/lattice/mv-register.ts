@@ -19,7 +19,10 @@ import type { ValueCodec } from "./state-codec.ts";
 export type MvRegisterStore<Value> = readonly Dotted<Value>[];
 export type MvRegisterState<Value> = Causal<MvRegisterStore<Value>>;
 
-/** Its value: what was written last, in the order of the dots; more than one if at the same time. */
+/**
+ * Its value: what was written last, in the order of the dots; more than one, also equal ones, if
+ * written at the same time.
+ */
 export const mvRegister = <Value>(values: ValueCodec<Value>) => {
   const stores = dotFun(values);
   return {

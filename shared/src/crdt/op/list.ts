@@ -159,7 +159,9 @@ export class List<Value extends {}>
     // A loop where the tree suggests recursion: a chain of nodes is as long as a text.
     const ready = [node];
     for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
-      if (this.#place(next)) ready.push(...this.#takeWaiting(next));
+      if (!this.#place(next)) continue;
+      // The first to come goes first: mostly the eldest, behind which there is nothing to move.
+      for (const waiting of this.#takeWaiting(next).toReversed()) ready.push(waiting);
     }
   }
 
@@ -220,11 +222,15 @@ const newNode = <Value>(
 
 /** How many siblings stand before it. */
 function placeAmong<Value>(siblings: readonly Node<Value>[], { id }: Node<Value>): number {
-  const at = siblings.findIndex((sibling) => {
-    if (sibling.id === undefined || id === undefined) throw new Error("the root has no siblings");
-    return compareIds(sibling.id, id) > 0;
-  });
-  return at === -1 ? siblings.length : at;
+  let from = 0;
+  for (let to = siblings.length; from < to;) {
+    const middle = (from + to) >>> 1;
+    const sibling = siblings[middle]?.id;
+    if (sibling === undefined || id === undefined) throw new Error("the root has no siblings");
+    if (compareIds(sibling, id) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** The last node of a subtree, as the list reads it. */

@@ -559,6 +559,18 @@ describe("a list", () => {
     expect(list.value).toHaveLength(50_000);
   });
 
+  it("takes any number of elements that wait for one", () => {
+    const list = new List<string>();
+    const parent = { replica: replica("aa"), seq: 1, index: 0 };
+    const op = { kind: "insert", side: "right", value: "." } as const;
+    for (let seq = 1; seq <= 150_000; seq++) {
+      const id = { replica: replica("bb"), seq, index: 0 };
+      list.apply({ id, lamport: 1, op: { ...op, parent } });
+    }
+    list.apply({ id: parent, lamport: 1, op: { ...op, parent: undefined } });
+    expect(list.value).toHaveLength(150_001);
+  });
+
   it("refuses places beyond its end", () => {
     const list = new List<string>();
     expect(() => list.insert(1, "x")).toThrow(RangeError);
