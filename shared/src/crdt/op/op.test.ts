@@ -456,6 +456,23 @@ describe("a list", () => {
     );
   });
 
+  it("orders what many put at one place by who they are", () => {
+    const authors = ["10", "20", "30", "40", "50", "60", "70"];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(authors), fc.constantFrom("left", "right"), (some, side) => {
+        const list = new List<string>();
+        const [middle] = typed("aa", list, 0, "|");
+        for (const author of some) {
+          const id = { replica: replica(author), seq: 1, index: 0 };
+          const op = { kind: "insert", parent: middle?.id, side, value: author } as const;
+          list.apply({ id, lamport: 2, op });
+        }
+        const ordered = some.toSorted();
+        expect(list.value).toEqual(side === "left" ? [...ordered, "|"] : ["|", ...ordered]);
+      }),
+    );
+  });
+
   it("keeps what waits for a parent that never comes, and shows it to nobody", () => {
     const list = new List<string>();
     const id = { replica: replica("aa"), seq: 1, index: 0 };
