@@ -128,6 +128,72 @@ test("data that is erased under an open tab is said there", async ({ browser }) 
   expect(errors).toEqual([]);
 });
 
+test("what the disk has spoilt comes back from the relay, and what was never sent is told", async ({
+  browser,
+}) => {
+  test.slow();
+  const own = await RelayProcess.start();
+  try {
+    const context = await browser.newContext();
+    const errors = watchErrors(context);
+    const tab = await openTab(context, own.origin);
+    await tab.introduce("Ana");
+    await tab.createSpace("Garden");
+    await tab.openChannel();
+    await tab.say("sent in time");
+    await expect(tab.tick("sent in time")).toHaveText(/Sent/);
+    await tab.keptForOffline();
+    await own.down();
+    for (const text of ["one", "two", "three"]) await tab.say(`waiting ${text}`);
+    await expect(tab.tick("waiting three")).toHaveText(/Waiting/);
+    await spoilSegments(tab.page);
+    await tab.page.reload();
+    await own.up();
+    const told = tab.page.getByText("This device’s copy of “Garden” is damaged");
+    await expect(told).toBeVisible();
+    await expect(tab.page.getByText(/3 changes made here can no longer be read/)).toBeVisible();
+    // What they said is in the channel all the same, and so is what comes in from now on.
+    for (const text of ["sent in time", "waiting one", "waiting three"]) {
+      await expect(tab.message(text)).toHaveCount(1);
+    }
+    await expect(tab.tick("sent in time")).toHaveText(/Sent/);
+    await expect(tab.tick("waiting three")).toHaveText(/Waiting/);
+    expect(errors).toEqual([]);
+  } finally {
+    await own.remove();
+  }
+});
+
+/** Flips a bit in the newest segment of every log. */
+const spoilSegments = (page: Page): Promise<number> =>
+  page.evaluate(
+    () =>
+      new Promise<number>((resolve, reject) => {
+        const opening = indexedDB.open("skein");
+        opening.addEventListener("error", () => reject(new Error("the database stays shut")));
+        opening.addEventListener("success", () => {
+          const database = opening.result;
+          const transaction = database.transaction("segments", "readwrite");
+          const segments = transaction.objectStore("segments");
+          let spoilt = 0;
+          segments.openCursor().addEventListener("success", (event) => {
+            const cursor = (event.target as IDBRequest<IDBCursorWithValue | null>).result;
+            if (cursor === null) return;
+            const segment = cursor.value as { bytes: Uint8Array };
+            const middle = Math.floor(segment.bytes.length / 2);
+            segment.bytes[middle] = (segment.bytes[middle] ?? 0) ^ 1;
+            cursor.update(segment);
+            spoilt++;
+            cursor.continue();
+          });
+          transaction.addEventListener("complete", () => {
+            database.close();
+            resolve(spoilt);
+          });
+        });
+      }),
+  );
+
 test("a newer version's database asks the older tab to reload, and an older app says what it met", async ({
   browser,
 }) => {

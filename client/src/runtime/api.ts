@@ -245,7 +245,8 @@ export interface OutboxItem {
   /** Stable key: replica and seq. */
   readonly key: string;
   readonly document: DocumentId;
-  readonly kind: "message" | "note" | "structure" | "membership";
+  /** `unreadable`: this device's disk has spoilt it, so that it can neither be sent nor told. */
+  readonly kind: "message" | "note" | "structure" | "membership" | "unreadable";
   /** First words of a message; the note's title. */
   readonly label: string;
   readonly sinceMs: number;

@@ -9,6 +9,7 @@ import { openEntries } from "@skein/shared/device/opening.ts";
 import type { OpenedEntry } from "@skein/shared/device/delivery.ts";
 import type { DocumentId } from "@skein/shared/id/id.ts";
 import { zeroHash } from "@skein/shared/log/chain.ts";
+import { DamagedEntries } from "@skein/shared/log/damage.ts";
 import { lastSeq } from "@skein/shared/log/entry.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
 import type { OutboxItem } from "./api.ts";
@@ -88,9 +89,14 @@ export class Outbox {
     // Entries say the time only now and then.
     this.#clockMs ??= (await models.clocks(tag)).get(replica);
     for (let seq = this.#nextMissing(); seq !== undefined; seq = this.#nextMissing()) {
-      const run = await store.read(tag, replica, seq, limits.runBytesMax);
-      if (run === undefined) return;
-      const hashes = await store.hashes(tag, replica, Math.max(1, seq - 1), lastSeq(run));
+      const read = await this.#readFrom(seq);
+      if (read === undefined) return;
+      if (read instanceof DamagedEntries) {
+        const last = Math.max(seq, Math.min(read.last, this.#core.head.get()));
+        for (let at = seq; at <= last; at++) this.#known.set(at, this.#unreadable(at));
+        continue;
+      }
+      const { run, hashes } = read;
       const previous = seq === 1 ? zeroHash : hashes[0];
       if (previous === undefined) return;
       const sessionNonce = (of: typeof replica, at: number) => store.sessionNonce(tag, of, at);
@@ -111,6 +117,31 @@ export class Outbox {
     }
     this.#drop();
     this.#tell();
+  }
+
+  async #readFrom(seq: number) {
+    const { device, tag, replica } = this.#core;
+    try {
+      const run = await device.store.read(tag, replica, seq, limits.runBytesMax);
+      if (run === undefined) return undefined;
+      const before = Math.max(1, seq - 1);
+      const hashes = await device.store.hashes(tag, replica, before, lastSeq(run));
+      return { run, hashes };
+    } catch (error) {
+      if (error instanceof DamagedEntries) return error;
+      throw error;
+    }
+  }
+
+  #unreadable(seq: number): WaitingItem {
+    const { documents, device, replica } = this.#core;
+    return {
+      key: `${replica}:${seq}`,
+      document: documents.membership,
+      kind: "unreadable",
+      label: "",
+      sinceMs: this.#clockMs ?? device.env.clock.now(),
+    };
   }
 
   #tell(): void {

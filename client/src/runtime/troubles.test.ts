@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { KvFailure } from "@skein/shared/device/kv.ts";
 import { NewerRecord } from "@skein/shared/device/records.ts";
-import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { Troubles } from "./troubles.ts";
 
 const space = "aa".repeat(16) as SpaceTag;
@@ -29,6 +29,23 @@ it("a disk that fails for several is one trouble, and over when it works for all
 it("a record of a newer version asks for an update", () => {
   const { troubles } = setUp();
   expect(troubles.troubleOf(new NewerRecord("x")).kind).toBe("update needed");
+});
+
+it("damage is told as it is now, since when it was found", () => {
+  const { troubles } = setUp();
+  const replica = "cc".repeat(16) as ReplicaId;
+  const damaged = {
+    kind: "damaged",
+    space,
+    replica,
+    author: "Ben",
+    shown: true,
+    sent: true,
+  } as const;
+  troubles.raise({ ...damaged, atMs: 1, changes: 9 });
+  troubles.raise({ kind: "update needed", atMs: 2 });
+  troubles.raise({ ...damaged, atMs: 3, changes: 4 });
+  expect(troubles.all.get()).toMatchObject([{ changes: 4, atMs: 1 }, { kind: "update needed" }]);
 });
 
 it("access ends for one space at a time", () => {

@@ -7,7 +7,7 @@ import { KvFailure } from "@skein/shared/device/kv.ts";
 import { NewerRecord } from "@skein/shared/device/records.ts";
 import type { Clock } from "@skein/shared/env.ts";
 import type { Observable, Trouble } from "./api.ts";
-import { Cell } from "./observable.ts";
+import { Cell, sameValue } from "./observable.ts";
 
 export class Troubles {
   readonly #clock: Clock;
@@ -23,12 +23,16 @@ export class Troubles {
     return this.#cell;
   }
 
-  /** Replaces one of the same kind and subject; its time stays that of the first. */
+  /** One of the same kind and subject stays as it was, with its time, but for what changes as it lasts. */
   raise(trouble: Trouble): void {
     const before = this.#cell.get();
     const known = before.find((each) => subject(each) === subject(trouble));
-    if (known !== undefined && known.kind !== "update ready") return;
-    this.#cell.set([...before.filter((each) => each !== known), trouble]);
+    if (known === undefined) this.#cell.set([...before, trouble]);
+    if (known === undefined || !changing.has(trouble.kind)) return;
+    const now = { ...trouble, atMs: known.atMs };
+    if (!sameValue(known, now)) {
+      this.#cell.set(before.map((each) => (each === known ? now : each)));
+    }
   }
 
   over(isOver: (trouble: Trouble) => boolean): void {
@@ -56,10 +60,12 @@ export class Troubles {
   }
 }
 
+const changing: ReadonlySet<Trouble["kind"]> = new Set(["update ready", "damaged"]);
 const storageKinds: ReadonlySet<Trouble["kind"]> = new Set(["storage full", "storage failed"]);
 
 function subject(trouble: Trouble): string {
   if (trouble.kind === "access ended") return `${trouble.kind} ${trouble.space}`;
-  if (trouble.kind === "fork" || trouble.kind === "damaged") return `${trouble.kind} ${trouble.space} ${trouble.replica}`;
+  if (trouble.kind === "fork" || trouble.kind === "damaged")
+    return `${trouble.kind} ${trouble.space} ${trouble.replica}`;
   return trouble.kind;
 }

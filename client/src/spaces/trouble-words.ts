@@ -85,10 +85,7 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
 }
 
 /** What a restored or copied browser profile leads to; each side keeps what it has. */
-function forkWords(
-  { author }: Extract<Trouble, { kind: "fork" }>,
-  space: string,
-): TroubleWords {
+function forkWords({ author }: Extract<Trouble, { kind: "fork" }>, space: string): TroubleWords {
   if (author === undefined) {
     return {
       title: `Two copies of this device write in ${space}`,

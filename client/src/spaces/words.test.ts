@@ -39,7 +39,10 @@ describe("trouble", () => {
 describe("damaged entries", () => {
   it("are told by whose and how many, and whether they are lost", () => {
     const words = (trouble: Partial<Extract<Trouble, { kind: "damaged" }>>) =>
-      troubleWords({ ...hole, changes: 1, author: undefined, shown: true, sent: true, ...trouble }, "Garden");
+      troubleWords(
+        { ...hole, changes: 1, author: undefined, shown: true, sent: true, ...trouble },
+        "Garden",
+      );
     expect(words({}).advice).toMatch(/^1 change made here can no longer be read .*put back/);
     expect(words({}).weight).toBe("calm");
     const bens = words({ author: "Ben", changes: 12, shown: false });

@@ -113,6 +113,7 @@ const kinds: Readonly<Record<OutboxItem["kind"], string>> = {
   note: "Note",
   structure: "List of notes and channels",
   membership: "Members",
+  unreadable: "A change that cannot be read any more",
 };
 
 /** More than this nobody reads; the count is in the heading. */
