@@ -17,6 +17,9 @@ export const relayLimits = {
   /** Frames of one connection: far beyond typing, enough for a full comparison at the start. */
   messagesPerSecond: 500,
   messagesBurst: 5_000,
+  /** Signatures in hellos of one connection: sixty-four spaces at once, and then as many a minute. */
+  helloSignaturesPerSecond: 20,
+  helloSignaturesBurst: 1_200,
   /** Who sends frames faster than that by this much is not slowed down but sent away. */
   messagesDebtMs: 2_000,
   /** Bytes of one connection. Beyond, its socket is not read for a while: TCP slows it down. */

@@ -22,6 +22,7 @@ import { Effects } from "@skein/shared/sync/effects.ts";
 import type { Bus } from "./bus/bus.ts";
 import { Room, type RoomOptions } from "./room.ts";
 import type { RelayStore } from "./store/store.ts";
+import { type Rate, TokenBucket } from "./token-bucket.ts";
 
 export interface RelayOptions {
   readonly env: Env;
@@ -35,9 +36,17 @@ export interface RelayOptions {
   };
   /** Without it, whispers have no limit. */
   readonly mayWhisper?: RoomOptions["mayWhisper"];
+  /** Signatures that one connection may have checked by its hellos; without it, any number. */
+  readonly helloSignatures?: Rate;
   /** Counts what happened, by reason; never what was said. */
   readonly onEnded: (connection: Connection, end: Ending) => void;
   readonly onBug: (error: unknown) => void;
+}
+
+interface Visit {
+  /** Under which it was opened: access proofs name it. */
+  readonly origin: string;
+  readonly helloSignatures: TokenBucket | undefined;
 }
 
 type AcceptedHello = Extract<HelloVerdict, { kind: "accepted" }>;
@@ -47,8 +56,7 @@ export class Relay implements ConnectionHost {
   readonly #effects: Effects;
   readonly #nextRoom = newCounter();
   readonly #nextLog = newCounter();
-  /** The origin under which each was opened: access proofs name it. */
-  readonly #connections = new Map<Connection, string>();
+  readonly #connections = new Map<Connection, Visit>();
   readonly #rooms = new Map<SpaceTag, Room>();
   /** Rooms on their way from the store. */
   readonly #opening = new Map<SpaceTag, Promise<Room>>();
@@ -79,7 +87,9 @@ export class Relay implements ConnectionHost {
       initiator: false,
       durable: true,
     });
-    this.#connections.set(connection, origin);
+    const { helloSignatures: rate, env } = this.#options;
+    const helloSignatures = rate && new TokenBucket(rate, env.clock.now());
+    this.#connections.set(connection, { origin, helloSignatures });
     return connection;
   }
 
@@ -110,11 +120,15 @@ export class Relay implements ConnectionHost {
 
   onHello(connection: Connection, hello: Hello): void {
     const initiatorNonce = connection.theirs?.nonce;
-    const origin = this.#connections.get(connection);
-    if (initiatorNonce === undefined || origin === undefined) {
+    const visit = this.#connections.get(connection);
+    if (initiatorNonce === undefined || visit === undefined) {
       throw new Error("a hello is handled between greet and end only");
     }
-    const { suite, store } = this.#options;
+    const { suite, store, env } = this.#options;
+    const { origin, helloSignatures } = visit;
+    const signatures = 1 + hello.certificates.length + hello.replicas.length;
+    const waitMs = helloSignatures?.take(signatures, env.clock.now()) ?? 0;
+    if (waitMs > 0) return connection.refuse(hello, codes.tooFast, waitMs, "too many hellos");
     const verdict = store.certificate(hello.tag).then((known) =>
       checkHello(suite, {
         origin,

@@ -68,6 +68,10 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
     bus,
     explain: (error) => explain(error, log),
     mayWhisper: whisperLimit(limits, env),
+    helloSignatures: {
+      perSecond: limits.helloSignaturesPerSecond,
+      burst: limits.helloSignaturesBurst,
+    },
     onEnded: (connection, end) => sockets.ended(connection, end),
     onBug,
   });

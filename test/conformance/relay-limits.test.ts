@@ -192,6 +192,29 @@ describe("a connection", () => {
     expect(await client.closed).toBe(codes.deadline);
   });
 
+  test("that asks for one space after the other is let in no faster than signatures are checked", async () => {
+    const clock = new MovableClock();
+    const { connect } = await relay({
+      env: clock.env,
+      limits: { helloSignaturesPerSecond: 1, helloSignaturesBurst: 7 },
+    });
+    const client = await connect();
+    await client.greet();
+    const ask = async (space: number) => {
+      const hello = await client.hello(await TestSpace.found());
+      expect(1 + hello.certificates.length + hello.replicas.length).toBe(2);
+      client.send({ ...hello, space });
+      return client.nextOf("welcome", "leave");
+    };
+    for (let space = 0; space < 3; space++) {
+      expect(await ask(space)).toMatchObject({ type: "welcome" });
+    }
+    const refusal = await ask(3);
+    expect(refusal).toMatchObject({ type: "leave", code: codes.tooFast, retryAfterMs: 1_000 });
+    clock.advance(3_000);
+    expect(await ask(4)).toMatchObject({ type: "welcome" });
+  });
+
   test("with frames far beyond its rate is ended with 4429 and the time to wait", async () => {
     const { connect } = await relay({
       limits: { messagesPerSecond: 10, messagesBurst: 50, messagesDebtMs: 1_000 },
