@@ -4,11 +4,13 @@
  * asks the code under test what is true: disks are watched by their transactions, writes by the
  * hand that made them.
  */
-import { equalBytes } from "@skein/shared/bytes/bytes.ts";
+import { equalBytes, toHex } from "@skein/shared/bytes/bytes.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
+import { decode } from "@skein/shared/bytes/reader.ts";
 import { draftPost, understandChannel } from "@skein/shared/chat/post.ts";
 import { dominates, seqOf, type VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
+import { readPeer } from "@skein/shared/crdt/engine/peer.ts";
 import type { AppliedState, Operation, ReadyEntry } from "@skein/shared/device/store.ts";
 import { stores } from "@skein/shared/device/stores.ts";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
@@ -26,40 +28,46 @@ import type { SimTab } from "./sim-tab.ts";
 
 export const channel: DocumentId = documentId(new Uint8Array(8).fill(0xc4));
 export const note: DocumentId = documentId(new Uint8Array(8).fill(0xd0));
+export const catalog: DocumentId = documentId(new Uint8Array(8).fill(0xca));
 
+const changeKind = 0x20;
 const postKind = 0x30;
 const updateKind = 0x40;
 
-/** Something a person wrote, as a message or into the note. */
+/** Something a person wrote, as a message, into the note or into the catalog. */
 export interface Write {
   readonly name: string;
   readonly device: SimDevice;
   readonly document: DocumentId;
+  /** How many rows its entry adds to the read model of its document. */
+  readonly rows: number;
   /** What the device had applied when it was written, and the greatest Lamport time of that. */
   readonly past: VersionVector;
   readonly pastLamport: number;
-  readonly build: (position: WriterPosition) => readonly RawOperation[];
   /** Seq of the entry that carries it, as it was applied somewhere. */
   entry: number | undefined;
 }
 
-/** An entry as somebody applied it, with how many of each kind its log holds up to it. */
-interface Known {
+/** Rows that read models show: messages of the channel, updates of the note, changes of the catalog. */
+interface Rows {
+  messages: number;
+  updates: number;
+  changes: number;
+}
+
+/** An entry as somebody applied it, with how many rows its log adds up to it. */
+interface Known extends Readonly<Rows> {
   readonly hash: Uint8Array;
   readonly write: Write;
-  readonly posts: number;
-  readonly updates: number;
 }
 
 /** What a device has shown to its person or kept in its read models. */
-interface Shown {
+interface Shown extends Rows {
   /** Entries that views were told of, by log: a frozen leader may tell late what it applied in time. */
   readonly told: Map<ReplicaId, Set<number>>;
   /** The applied vector as committed; the most it ever was. */
   applied: VersionVector;
   readonly appliedEver: Map<ReplicaId, number>;
-  messages: number;
-  updates: number;
   readonly clocks: Map<ReplicaId, VersionVector>;
   readonly marks: Map<ReplicaId, VersionVector>;
 }
@@ -81,6 +89,8 @@ export class Books {
   readonly endings = new Map<number, number>();
   readonly #ground: Ground;
   readonly #writesByName = new Map<string, Write>();
+  /** By what engines made of them. */
+  readonly #writesByPart = new Map<string, Write>();
   readonly #entries = new Map<ReplicaId, Known[]>();
   readonly #devices = new Map<ReplicaId, SimDevice>();
   readonly #shown = new Map<SimDevice, Shown>();
@@ -104,6 +114,7 @@ export class Books {
       appliedEver: new Map(),
       messages: 0,
       updates: 0,
+      changes: 0,
       clocks: new Map(),
       marks: new Map(),
     });
@@ -112,21 +123,36 @@ export class Books {
   // Writing
 
   /** Somebody is about to write something: it depends on all that is applied on the device now. */
-  write(device: SimDevice, nowMs: number): Write {
+  write(device: SimDevice, nowMs: number): { readonly write: Write; readonly build: Build } {
     const { dice, options } = this.#ground;
-    const name = `m${this.writeCount}`;
     const most = options.textBytesMax;
     const padding = most > 1_000 ? dice.between(Math.floor(most / 2), most) : 0;
-    const text = `${name} ${"x".repeat(padding)}`;
-    const isPost = dice.chance(0.6);
+    const isPost = options.documents || dice.chance(0.6);
+    const write = this.#begin(device, isPost ? channel : note, 1);
+    const text = `${write.name} ${"x".repeat(padding)}`;
+    return {
+      write,
+      build: (position) => [isPost ? post(text, nowMs) : update(text, position)],
+    };
+  }
+
+  /** The same, of what an engine made of it: its updates or changes, by their names. */
+  writeParts(device: SimDevice, document: DocumentId, parts: readonly string[]): Write {
+    const write = this.#begin(device, document, parts.length);
+    for (const part of parts) this.#writesByPart.set(part, write);
+    return write;
+  }
+
+  #begin(device: SimDevice, document: DocumentId, rows: number): Write {
+    const name = `m${this.writeCount}`;
     const applied = device.leader?.tab.replica?.applied;
     const write: Write = {
       name,
       device,
-      document: isPost ? channel : note,
+      document,
+      rows,
       past: applied?.vector ?? new Map<ReplicaId, number>(),
       pastLamport: applied?.lamport ?? 0,
-      build: (position) => [isPost ? post(text, nowMs) : update(text, position)],
       entry: undefined,
     };
     this.#writesByName.set(name, write);
@@ -166,12 +192,14 @@ export class Books {
       }
       write.entry = seq;
       const last = known[seq - 2];
-      const isPost = write.document === channel;
+      const rowsIn = (document: DocumentId): number =>
+        write.document === document ? write.rows : 0;
       known[seq - 1] = {
         hash: hash.slice(),
         write,
-        posts: (last?.posts ?? 0) + (isPost ? 1 : 0),
-        updates: (last?.updates ?? 0) + (isPost ? 0 : 1),
+        messages: (last?.messages ?? 0) + rowsIn(channel),
+        updates: (last?.updates ?? 0) + rowsIn(note),
+        changes: (last?.changes ?? 0) + rowsIn(catalog),
       };
     }
   }
@@ -225,6 +253,8 @@ export class Books {
         shown.messages = (value as { count: number }).count;
       } else if (store === stores.documents && document === note) {
         shown.updates = (value as { last: number }).last;
+      } else if (store === stores.documents && document === catalog) {
+        shown.changes = (value as { last: number }).last;
       } else continue;
       touched = true;
     }
@@ -248,10 +278,16 @@ export class Books {
       const counts = (await tx.get(stores.channels, [tag, channel])) as
         | { count: number }
         | undefined;
-      const row = (await tx.get(stores.documents, [tag, note])) as { last: number } | undefined;
+      const lastOf = async (document: DocumentId): Promise<number> => {
+        const row = (await tx.get(stores.documents, [tag, document])) as
+          | { last: number }
+          | undefined;
+        return row?.last ?? 0;
+      };
       shown.applied = state?.vector ?? new Map();
       shown.messages = counts?.count ?? 0;
-      shown.updates = row?.last ?? 0;
+      shown.updates = await lastOf(note);
+      shown.changes = await lastOf(catalog);
     });
     for (const [replica, toldOf] of shown.told) {
       for (const seq of toldOf) if (seq > seqOf(shown.applied, replica)) toldOf.delete(seq);
@@ -422,23 +458,40 @@ export class Books {
 
   /** Read models hold the effect of each applied entry once. */
   #compareModels(device: SimDevice, shown: Shown): void {
-    const should = { messages: 0, updates: 0 };
+    const should: Rows = { messages: 0, updates: 0, changes: 0 };
     for (const [replica, seq] of shown.applied) {
       const known = this.#entriesOf(replica)[seq - 1];
-      should.messages += known?.posts ?? 0;
+      should.messages += known?.messages ?? 0;
       should.updates += known?.updates ?? 0;
+      should.changes += known?.changes ?? 0;
     }
-    if (shown.messages === should.messages && shown.updates === should.updates) return;
+    const isExact =
+      shown.messages === should.messages &&
+      shown.updates === should.updates &&
+      shown.changes === should.changes;
+    if (isExact) return;
     this.#ground.violated(
-      `device ${device.index} shows ${shown.messages} messages and ${shown.updates} updates, ` +
-        `applied are ${should.messages} and ${should.updates}`,
+      `device ${device.index} shows ${inWords(shown)}, applied are ${inWords(should)}`,
     );
   }
 
+  /** How many updates of the note and changes of the catalog a device's database holds. */
+  rowsOf(device: SimDevice): Readonly<Rows> {
+    return this.#shownBy(device);
+  }
+
+  /** What was written, as a message or an update that stands in a read model. */
+  nameOf({ kind, payload }: Operation): string | undefined {
+    const text = kind === postKind ? textOfPost(payload) : textOfUpdate(kind, payload);
+    const name = text?.split(" ", 1)[0];
+    if (name !== undefined && this.#writesByName.has(name)) return name;
+    return this.#writesByPart.get(partOf(kind, payload) ?? "")?.name;
+  }
+
   #writtenAs(operations: readonly Operation[]): Write | undefined {
-    for (const { kind, payload } of operations) {
-      const text = kind === postKind ? textOfPost(payload) : textOfUpdate(kind, payload);
-      if (text !== undefined) return this.#writesByName.get(text.split(" ", 1)[0] ?? "");
+    for (const operation of operations) {
+      const name = this.nameOf(operation);
+      if (name !== undefined) return this.#writesByName.get(name);
     }
     return undefined;
   }
@@ -456,6 +509,7 @@ export class Books {
   }
 }
 
+type Build = (position: WriterPosition) => readonly RawOperation[];
 type Vectors = ReadonlyMap<ReplicaId, VersionVector>;
 
 /** How connections of honest parties may end: by faults of the network, of stores, or on purpose. */
@@ -465,6 +519,9 @@ const honestEndings: ReadonlySet<number> = new Set([
   codes.restart,
   codes.deadline,
 ]);
+
+const inWords = ({ messages, updates, changes }: Rows): string =>
+  `${messages} messages, ${updates} updates and ${changes} changes`;
 
 const short = (replica: ReplicaId): string => replica.slice(0, 4);
 
@@ -505,4 +562,16 @@ function textOfUpdate(kind: number, payload: Uint8Array): string | undefined {
   if (kind !== updateKind) return undefined;
   const decoded = decodeNoteUpdate(payload);
   return isMalformed(decoded) ? undefined : new TextDecoder().decode(decoded.update);
+}
+
+/** By which an engine's update or change is known again. */
+export const nameOfPart = (part: Uint8Array): string => toHex(part);
+
+function partOf(kind: number, payload: Uint8Array): string | undefined {
+  if (kind !== updateKind && kind !== changeKind) return undefined;
+  const part = decode(payload, (reader) => {
+    readPeer(reader);
+    return reader.rest();
+  });
+  return isMalformed(part) ? undefined : nameOfPart(part);
 }

@@ -20,6 +20,20 @@ export function strike(world: World, kind: FaultKind): void {
       if (wires.length === 0) return;
       dice.pick(wires).halfOpen = true;
       break;
+    case "clog":
+      if (wires.length === 0) return;
+      dice.pick(wires).clog(laterMs);
+      break;
+    case "slow reader": {
+      if (wires.length === 0) return;
+      const wire = dice.pick(wires);
+      // So much that what a window holds is through before anybody is missed.
+      wire.bytesPerMs = ground.options.textBytesMax > 1_000 ? 50 : dice.between(1, 10);
+      schedule.after(laterMs, () => {
+        wire.bytesPerMs = Number.POSITIVE_INFINITY;
+      });
+      break;
+    }
     case "partition":
       device.isolate(relay, true);
       schedule.after(laterMs, () => device.isolate(relay, false));
@@ -58,7 +72,9 @@ export function strike(world: World, kind: FaultKind): void {
       );
       const tab = dice.pick(dice.chance(0.7) && busy.length > 0 ? busy : device.awake);
       device.freeze(tab);
-      schedule.after(dice.between(1_000, 9_000), () => tab.actor.thaw());
+      // Others rob it after three to five seconds.
+      const forMs = dice.chance(0.3) ? dice.between(500, 3_000) : dice.between(3_000, 9_000);
+      schedule.after(forMs, () => tab.actor.thaw());
       break;
     }
     case "power cut":
@@ -87,6 +103,7 @@ export function heal(world: World): void {
   const { ground } = world;
   ground.faulty = false;
   ground.say("healed");
+  for (const wire of world.wires) wire.bytesPerMs = Number.POSITIVE_INFINITY;
   for (const relay of world.relays) {
     relay.diskFails = false;
     if (relay.relay === undefined) relay.start();

@@ -11,6 +11,7 @@ import { Schedule } from "./schedule.ts";
 import { Trace } from "./trace.ts";
 
 const epochMs = 1_700_000_000_000;
+const none = Promise.resolve();
 
 export class Ground {
   readonly options: Options;
@@ -21,7 +22,7 @@ export class Ground {
   readonly violations: string[] = [];
   readonly fired = new Map<string, number>();
   /** Frames sent, by their type number. */
-  readonly frames = new Uint32Array(256);
+  readonly frames = new Map<number, number>();
   readonly trace = new Trace();
   space!: NewSpace;
   /** Faults strike only while it holds. */
@@ -52,8 +53,8 @@ export class Ground {
   }
 
   /** Some time up to `mostMs`; where everything is instant, not even an event. */
-  async pause(actor: Actor, mostMs: number): Promise<void> {
-    if (mostMs > 0) await actor.delay(this.dice.between(0, mostMs));
+  pause(actor: Actor, mostMs: number): Promise<void> {
+    return mostMs > 0 ? actor.delay(this.dice.between(0, mostMs)) : none;
   }
 
   /** The toy suite whose answers come late and out of order, as a browser's do. */

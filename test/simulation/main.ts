@@ -1,7 +1,9 @@
 /**
  * `pnpm simulate [--seeds N] [--seed S] [--minutes M] [--threads T] [--json]`: runs seeds S, S+1, … and
- * prints what happened. Every 50th seed runs twice and must leave the same trace. A failure prints its
- * seed, its options and the last events; run it again with `--seed S --seeds 1`.
+ * prints what happened. Every 50th seed runs twice and must leave the same trace. In a twentieth of
+ * them documents are real ones; `--docs` in all, `--opaque` in none. A failure prints its seed, its
+ * last events and the smallest world in which the same promise breaks; run it again with `--seed S
+ * --seeds 1`, or with `--options` and what was printed.
  *
  * `pnpm simulate --mutants` plants each bug of mutants.ts and prints how many seeds it takes to notice.
  */
@@ -10,8 +12,9 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { attackNames } from "./hostile.ts";
 import { hunt, mutants } from "./mutants.ts";
-import { faultKinds } from "./options.ts";
-import type { Outcome } from "./run.ts";
+import { faultKinds, type Mix, type Options, usualMix } from "./options.ts";
+import { type Outcome, run } from "./run.ts";
+import { shrink } from "./shrink.ts";
 import type { Result, Share } from "./worker.ts";
 
 const { values } = parseArgs({
@@ -22,6 +25,9 @@ const { values } = parseArgs({
     threads: { type: "string" },
     json: { type: "boolean", default: false },
     mutants: { type: "boolean", default: false },
+    docs: { type: "boolean", default: false },
+    opaque: { type: "boolean", default: false },
+    options: { type: "string" },
   },
 });
 const count = wholeNumber("seeds", values.seeds);
@@ -31,6 +37,10 @@ const threads =
   values.threads === undefined
     ? availableParallelism()
     : Math.max(1, wholeNumber("threads", values.threads));
+const mix: Mix = {
+  ...usualMix,
+  ...(values.docs ? { documents: 1 } : values.opaque ? { documents: 0 } : {}),
+};
 const say = values.json ? (_line: string) => {} : (line: string) => console.log(line);
 
 /** What every long run must have seen: each fault, each attack, each way out of trouble. */
@@ -48,10 +58,16 @@ const expected: readonly string[] = [
 const expectedFromSeeds = 1_000;
 const seedsPerMutantMax = 60;
 
+/** Of the failures of one run; those after them are printed as they are. */
+const shrunkMax = 3;
+/** Where a hunt for planted bugs begins, beside `--seed`. */
+const huntsFrom = [0, 1_000, 2_000, 3_000, 4_000];
+
 const started = performance.now();
 const elapsedS = (): number => (performance.now() - started) / 1_000;
 
 if (values.mutants) await huntAll();
+else if (values.options !== undefined) await replay(JSON.parse(values.options) as Options);
 else await simulate();
 
 async function simulate(): Promise<void> {
@@ -59,6 +75,7 @@ async function simulate(): Promise<void> {
   const fired = new Map<string, number>();
   const endings = new Map<number, number>();
   const frames = new Map<number, number>();
+  const failed: Outcome[] = [];
   let saidAtS = 0;
 
   await forEachSeed(({ outcome, repeated }) => {
@@ -69,9 +86,10 @@ async function simulate(): Promise<void> {
     if (repeated) total.repeated++;
     add(fired, outcome.fired);
     add(endings, outcome.endings);
-    add(frames, outcome.frames.entries());
+    add(frames, outcome.frames);
     if (outcome.violations.length > 0) {
       total.failed++;
+      if (failed.length < shrunkMax) failed.push(outcome);
       report(outcome);
     }
     if (elapsedS() - saidAtS >= 5) {
@@ -82,6 +100,7 @@ async function simulate(): Promise<void> {
   });
 
   const seconds = elapsedS();
+  for (const outcome of failed) await reportShrunk(outcome);
   const silent = expected.filter((what) => !fired.has(what));
   const summary = {
     simulation: "sync",
@@ -93,6 +112,9 @@ async function simulate(): Promise<void> {
     writes: total.writes,
     virtualHours: Number((total.virtualMs / 3_600_000).toFixed(1)),
     threads,
+    processorSeconds: Number(
+      (process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6).toFixed(1),
+    ),
     seconds: Number(seconds.toFixed(1)),
     seedsPerSecond: Number((total.seeds / seconds).toFixed(1)),
     eventsPerMinute: Math.round((total.events / seconds) * 60),
@@ -117,7 +139,8 @@ async function simulate(): Promise<void> {
 /** In several threads; in whatever order they come. */
 async function forEachSeed(done: (result: Result) => void): Promise<void> {
   const shares = Array.from({ length: Math.min(threads, count) }, (_, index) => {
-    const share: Share = { first: first + index, end: first + count, step: threads };
+    const end = first + count;
+    const share: Share = { first: first + index, end, step: threads, mix };
     const worker = new Worker(new URL("worker.ts", import.meta.url), {
       workerData: share,
       // Nearly all that a seed makes is gone with it: seldom looked at, it is cheap to collect.
@@ -139,26 +162,61 @@ async function forEachSeed(done: (result: Result) => void): Promise<void> {
   await Promise.all(shares);
 }
 
+/** From several seeds on, so that one lucky seed says little. */
 async function huntAll(): Promise<void> {
   const width = Math.max(...mutants.map(({ name }) => name.length));
-  say(`${"planted bug".padEnd(width)}  seeds  what was noticed`);
+  say(`${"planted bug".padEnd(width)}  ${"seeds from each base".padEnd(24)}  median  noticed by`);
   let missed = 0;
   for (const mutant of mutants) {
     const { name, breaks } = mutant;
-    const found = await hunt(mutant, first, seedsPerMutantMax);
-    if (found === undefined) missed++;
-    const noticed = found?.outcome.violations[0]?.split("\n", 1)[0];
-    if (values.json) {
-      console.log(JSON.stringify({ mutant: name, breaks, seeds: found?.seeds ?? null, noticed }));
+    const seeds: (number | null)[] = [];
+    let noticed: string | undefined;
+    for (const from of huntsFrom) {
+      const found = await hunt(mutant, first + from, seedsPerMutantMax);
+      seeds.push(found?.seeds ?? null);
+      noticed ??= found?.outcome.violations[0]?.split("\n", 1)[0];
     }
-    const seeds = found === undefined ? `> ${seedsPerMutantMax}` : String(found.seeds);
-    say(`${name.padEnd(width)}  ${seeds.padStart(5)}  ${noticed ?? "nothing"}`);
+    if (seeds.includes(null)) missed++;
+    const median = medianOf(seeds.map((each) => each ?? Infinity));
+    if (values.json) console.log(JSON.stringify({ mutant: name, breaks, seeds, median, noticed }));
+    const each = seeds.map((count) => String(count ?? `>${seedsPerMutantMax}`).padStart(3));
+    say(
+      `${name.padEnd(width)}  ${each.join("  ").padEnd(24)}  ${String(median).padStart(6)}  ` +
+        (noticed ?? "nothing"),
+    );
   }
   const summary = { simulation: "mutants", planted: mutants.length, missed };
   if (values.json) console.log(JSON.stringify(summary));
-  else
-    say(`\n${mutants.length - missed} of ${mutants.length} caught in ${elapsedS().toFixed(0)} s`);
+  else {
+    const caught = mutants.length - missed;
+    say(`\n${caught} of ${mutants.length} caught from every base in ${elapsedS().toFixed(0)} s`);
+  }
   if (missed > 0) process.exitCode = 1;
+}
+
+function medianOf(counts: readonly number[]): number {
+  return counts.toSorted((a, b) => a - b)[counts.length >> 1] ?? Infinity;
+}
+
+/** One world, as it was printed. */
+async function replay(options: Options): Promise<void> {
+  const outcome = await run(options);
+  if (outcome.violations.length === 0) return say("every promise held");
+  report(outcome);
+  process.exitCode = 1;
+}
+
+async function reportShrunk(failed: Outcome): Promise<void> {
+  const { outcome, runs } = await shrink(failed);
+  const { seed } = failed.options;
+  const { options, violations } = outcome;
+  if (values.json) {
+    console.log(JSON.stringify({ simulation: "sync", seed, shrunk: options, violations, runs }));
+    return;
+  }
+  say(`\nseed ${seed} shrunk in ${runs} runs: ${violations[0]?.split("\n", 1)[0]}`);
+  say(`  again with --options '${JSON.stringify(options)}'`);
+  for (const line of outcome.lines) say(`  | ${line}`);
 }
 
 function report({ options, violations, lines }: Outcome): void {

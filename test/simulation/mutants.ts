@@ -3,27 +3,41 @@
  * catch every one, or it proves nothing. They live here and nowhere else.
  */
 import type { Suite } from "@skein/shared/crypto/suite.ts";
+import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import { labels } from "@skein/shared/log/chain.ts";
+import { LogDigest } from "@skein/shared/log/digest.ts";
+import { registerLabels } from "@skein/shared/log/register.ts";
+import type { NotePeer } from "@skein/client/runtime/note-peers.ts";
+import type { Frame } from "@skein/shared/protocol/messages.ts";
+import { Connection } from "@skein/shared/sync/connection.ts";
+import { accessLabels } from "@skein/shared/protocol/access.ts";
+import { Replica } from "@skein/shared/replica.ts";
 import { type Kv, KvFailure } from "@skein/shared/device/kv.ts";
 import { project, projectedStores } from "@skein/shared/device/projection.ts";
-import type { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import { stores } from "@skein/shared/device/stores.ts";
 import type { Appended, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { Retry } from "@skein/shared/sync/retry.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
 import type { Tab } from "../support/party.ts";
-import { type Options, optionsOf } from "./options.ts";
+import { type Mix, optionsOf } from "./options.ts";
 import type { Prng } from "./prng.ts";
 import { type Outcome, run } from "./run.ts";
+import type { SimDocuments } from "./sim-documents.ts";
 
 export interface Mutant {
   readonly name: string;
   /** What is then untrue. */
   readonly breaks: string;
+  /** Where a mistake can show only in some kind of seeds. */
+  readonly mix?: Partial<Mix>;
   readonly relayStore?: (store: RelayStore) => RelayStore;
   readonly relaySuite?: (suite: Suite) => Suite;
   readonly kv?: (kv: Kv, dice: Prng) => Kv;
   readonly tab?: (tab: Tab, kv: Kv) => void;
   readonly desk?: (desk: RegisterDesk) => void;
+  readonly documents?: (documents: SimDocuments) => void;
+  /** In code that no port leads to; returns its own undoing. */
+  readonly plant?: () => () => void;
   readonly retry?: (retry: Retry) => void;
 }
 
@@ -104,6 +118,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no fence",
     breaks: "a leader that was robbed of the lead changes nothing",
+    mix: { long: 0.7 },
     tab: ({ store }, kv) => {
       store.apply = (space, _epoch, _before, entries, after) =>
         kv.write([stores.applied, ...projectedStores], "relaxed", async (tx) => {
@@ -148,21 +163,161 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: "relay that verifies nothing",
-    breaks: "a relay keeps and forwards what its author signed",
-    relaySuite: (suite) => ({ ...suite, verify: () => Promise.resolve(true) }),
+    name: "proofs of access not verified",
+    breaks: "who has no key is not let in",
+    relaySuite: (suite) => believing(suite, accessLabels.access),
+  },
+  {
+    name: "entries not verified",
+    breaks: "a relay keeps and forwards the entries that their author signed",
+    relaySuite: (suite) => believing(suite, labels.head),
+  },
+  {
+    name: "registers not verified",
+    breaks: "a relay keeps and forwards the registers that their author signed",
+    mix: { long: 0.7 },
+    relaySuite: (suite) => believing(suite, registerLabels.signature),
+  },
+  {
+    name: "confirm before commit",
+    breaks: "a device says `stored` of what is on its disk",
+    tab: ({ store }) => {
+      const append = store.append.bind(store);
+      store.append = async (space, runs) => {
+        append(space, runs).catch(() => {});
+        return runs.map(asHeld);
+      };
+    },
+  },
+  {
+    name: "applied vector without its rows",
+    breaks: "read models and the applied vector change together",
+    tab: ({ store }, kv) => {
+      store.apply = async (space, _epoch, _before, entries, after) => {
+        await kv.write([stores.applied], "relaxed", async (tx) => {
+          tx.put(stores.applied, space, after);
+        });
+        await kv.write(projectedStores, "relaxed", async (tx) => project(tx, space, entries));
+        return "applied";
+      };
+    },
+  },
+  {
+    name: "only the first dependency named",
+    breaks: "an entry names all that its author had seen",
+    mix: { long: 0.7 },
+    tab: ({ store }) => {
+      const writerBase = store.writerBase.bind(store);
+      store.writerBase = async (space, replica) => {
+        const base = await writerBase(space, replica);
+        const others = base.applied.frontier.filter((each) => each.replica !== replica);
+        return { ...base, applied: { ...base.applied, frontier: others.slice(0, 1) } };
+      };
+    },
+  },
+  {
+    name: "time of the own log alone",
+    breaks: "an entry comes later than all that its author had seen",
+    tab: ({ store }) => {
+      const writerBase = store.writerBase.bind(store);
+      store.writerBase = async (space, replica) => {
+        const base = await writerBase(space, replica);
+        return { ...base, applied: { ...base.applied, lamport: 0 } };
+      };
+    },
+  },
+  {
+    name: "own append never tried again",
+    breaks: "what the disk refused is committed when it can be",
+    tab: ({ writer }) => {
+      writer.retry = () => {};
+    },
+  },
+  {
+    name: "wakeup lost after a failed commit",
+    breaks: "what the disk refused is applied when it can be",
+    plant: () => replaced(Replica.prototype, "wakeAtMs", () => () => Number.POSITIVE_INFINITY),
+  },
+  {
+    name: "mark beyond what was read",
+    breaks: "a read mark names what was read",
+    desk: (desk) => {
+      const markRead = desk.markRead.bind(desk);
+      desk.markRead = (topic, vector) =>
+        markRead(topic, new Map([...vector].map(([replica, seq]) => [replica, seq + 1] as const)));
+    },
+  },
+  {
+    name: "own registers begin at nothing",
+    breaks: "a register goes on above its last number and value",
+    plant: () => replaced(RegisterDesk.prototype, "readBack", () => async () => {}),
+  },
+  {
+    name: "reading begins an entry late",
+    breaks: "a store gives what it was asked for, from its first entry on",
+    relayStore: (store) => ({
+      ...store,
+      read: async (space, replica, first, bytesMax) =>
+        (await store.read(space, replica, first + 1, bytesMax)) ??
+        store.read(space, replica, first, bytesMax),
+    }),
+  },
+  {
+    name: "digest that leaves logs out",
+    breaks: "equal digests mean equal logs",
+    plant: () => replaced(LogDigest.prototype, "value", () => () => new Uint8Array(16)),
+  },
+  {
+    name: "nobody compares",
+    breaks: "two parties that meet find out what the other lacks",
+    plant: () => unsent((frame) => frame.type === "digest"),
+  },
+  {
+    name: "peer id used again",
+    breaks: "what was written under a peer id is never written over",
+    mix: { documents: 1 },
+    documents: ({ peers }) => {
+      // Goes on where the document ends, not where this tab has written to.
+      const next = peers.next.bind(peers);
+      let last: NotePeer | undefined;
+      let tries = 0;
+      peers.giveBack = (_document, peer, clock) => {
+        last = { ...peer, clock };
+        tries = 0;
+      };
+      peers.writtenTo = () => 0;
+      peers.next = (document) => {
+        if (last === undefined || tries > 12 || tries > last.clock) return next(document);
+        return { ...last, clock: last.clock - tries++ };
+      };
+    },
+  },
+  {
+    name: "note not kept up",
+    breaks: "what was applied is in the note that is open",
+    mix: { documents: 1 },
+    documents: (documents) => {
+      const pull = documents.pull.bind(documents);
+      let pulls = 0;
+      documents.pull = () => {
+        if (pulls++ < 2) pull();
+      };
+    },
   },
 ];
+
+/** For hunts: long seeds see more, in far more time. */
+const huntMix: Mix = { documents: 0.05, long: 0.3 };
 
 /** The first seed from `first` on that notices, among at most `countMax`. */
 export async function hunt(
   mutant: Mutant,
   first: number,
   countMax: number,
-  optionsFor: (seed: number) => Options = optionsOf,
 ): Promise<{ readonly seeds: number; readonly outcome: Outcome } | undefined> {
   for (let seeds = 1; seeds <= countMax; seeds++) {
-    const outcome = await run(optionsFor(first + seeds - 1), mutant);
+    const mix = { ...huntMix, ...mutant.mix };
+    const outcome = await run(optionsOf(first + seeds - 1, mix), mutant);
     if (outcome.violations.length > 0) return { seeds, outcome };
   }
   return undefined;
@@ -179,6 +334,36 @@ const asHeld = (run: VerifiedRun): Appended => ({
     hash: run.hashes[run.hashes.length - 1] ?? run.previous,
   },
 });
+
+const believing = (suite: Suite, believed: string): Suite => ({
+  ...suite,
+  verify: (key, label, ...rest) =>
+    label === believed ? Promise.resolve(true) : suite.verify(key, label, ...rest),
+});
+
+/** Changes a method of everybody until the returned undoing. */
+function replaced<T, Name extends keyof T>(
+  of: T,
+  name: Name,
+  by: (before: T[Name]) => T[Name],
+): () => void {
+  const before = of[name];
+  of[name] = by(before);
+  return () => {
+    of[name] = before;
+  };
+}
+
+/** Some frames are lost before they are sent. */
+const unsent = (isMeant: (frame: Frame, by: Connection) => boolean): (() => void) =>
+  replaced(
+    Connection.prototype,
+    "send",
+    (send) =>
+      function (this: Connection, frame) {
+        if (!isMeant(frame, this)) send.call(this, frame);
+      },
+  );
 
 const relaxed = (kv: Kv, isMeant: (names: readonly string[]) => boolean): Kv => ({
   ...kv,

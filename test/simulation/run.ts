@@ -6,14 +6,13 @@
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 import { dominates, seqOf } from "@skein/shared/clock/version-vector.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
-import { decodeNoteUpdate } from "@skein/shared/note/note-operation.ts";
-import { isMalformed } from "@skein/shared/bytes/malformed.ts";
-import type { ReplicaId } from "@skein/shared/id/id.ts";
-import { channel, note } from "./books.ts";
+import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
+import { catalog, channel, note } from "./books.ts";
 import { heal, strike } from "./faults.ts";
 import type { Mutant } from "./mutants.ts";
 import { faultKinds, type Options } from "./options.ts";
 import type { SimDevice } from "./sim-device.ts";
+import { loadEngines, readAnew } from "./sim-documents.ts";
 import { World } from "./world.ts";
 
 export interface Outcome {
@@ -25,7 +24,7 @@ export interface Outcome {
   /** How often each fault struck and each rare thing happened. */
   readonly fired: ReadonlyMap<string, number>;
   /** Frames sent, by type number. */
-  readonly frames: Uint32Array;
+  readonly frames: ReadonlyMap<number, number>;
   /** How honest connections ended, by code. */
   readonly endings: ReadonlyMap<number, number>;
   readonly traceHash: string;
@@ -38,11 +37,15 @@ const healWithinMs = 240_000;
 export async function run(options: Options, mutant?: Mutant): Promise<Outcome> {
   // Events do not wait for the loop (schedule.ts); between two runs signals and timers get their turn.
   await new Promise((resolve) => setImmediate(resolve));
+  if (options.documents) await loadEngines();
+  const undo = mutant?.plant?.();
   const world = await World.begin(options, mutant);
   try {
     await play(world);
   } catch (error) {
     world.ground.bug(error);
+  } finally {
+    undo?.();
   }
   const { ground, books } = world;
   return {
@@ -64,7 +67,7 @@ async function play(world: World): Promise<void> {
   await activity(world, options.faultySeconds * 1_000, true);
   heal(world);
   if (!(await converges(world, "after healing"))) return;
-  await activity(world, 2_000, false);
+  await activity(world, options.activeSeconds * 1_000, false);
   if (!(await converges(world, "after renewed activity"))) return;
   await check(world);
   await quiet(world, options.quietSeconds * 1_000);
@@ -81,7 +84,9 @@ async function activity(world: World, forMs: number, faulty: boolean): Promise<v
   while (ground.nowMs < endMs && ground.violations.length === 0) {
     for (const device of world.devices) {
       const { awake } = device;
-      if (awake.length > 0 && perStep(options.writesPerSecond)) dice.pick(awake).write();
+      if (awake.length > 0 && perStep(options.writesPerSecond)) {
+        for (let count = 0; count < options.burst; count++) dice.pick(awake).write();
+      }
       if (perStep(options.readsPerSecond)) device.leader?.read();
       if (perStep(options.whispersPerSecond)) device.leader?.whisper();
     }
@@ -141,6 +146,11 @@ function behind(
     const applied = seqOf(replica.applied.vector, author);
     if (applied < seq) return `applied ${applied} of ${author.slice(0, 4)}, not ${seq}`;
   }
+  const { updates, changes } = world.books.rowsOf(device);
+  for (const { documents } of device.tabs) {
+    const reason = documents?.behind(updates, changes);
+    if (reason !== undefined) return reason;
+  }
   const head = seqOf(all, device.replica);
   if (head > 0 && tab.sentTo < head) return `is told that ${tab.sentTo} is stored, not ${head}`;
   for (const other of world.devices) {
@@ -163,9 +173,10 @@ async function check(world: World): Promise<void> {
   const { ground, books } = world;
   const contents: string[] = [];
   for (const device of world.devices) {
-    const { messages, updates } = await contentOf(world, device);
-    const seen = new Set([...messages, ...updates]);
-    if (seen.size !== messages.length + updates.length) {
+    const { messages, updates, changes } = await contentOf(world, device);
+    const seen = new Set([...messages, ...updates, ...changes]);
+    // Engines make several updates of what is typed at once.
+    if (!ground.options.documents && seen.size !== messages.length + updates.length) {
       ground.violated(`device ${device.index} shows something twice`);
     }
     for (const { name } of books.waiting) {
@@ -175,23 +186,44 @@ async function check(world: World): Promise<void> {
   }
   if (new Set(contents).size > 1) ground.violated("devices show different channels");
   await sameHeads(world);
+  if (ground.options.documents) await sameDocuments(world);
+}
+
+/** In every tab, and read anew from every disk, the note and the catalog are the same. */
+async function sameDocuments(world: World): Promise<void> {
+  const { ground } = world;
+  let first: { readonly note: string; readonly catalog: string } | undefined;
+  for (const device of world.devices) {
+    const states = device.tabs.map((tab) => tab.documents?.state());
+    for (const state of [...states, await readAnew(ground, device)]) {
+      if (state === undefined) continue;
+      first ??= state;
+      if (state.note !== first.note) {
+        ground.violated(`device ${device.index} shows another note`);
+      }
+      if (state.catalog !== first.catalog) {
+        ground.violated(`device ${device.index} shows another catalog`);
+      }
+    }
+  }
+  ground.fire("documents compared");
 }
 
 async function contentOf(
   world: World,
   device: SimDevice,
-): Promise<{ readonly messages: string[]; readonly updates: string[] }> {
+): Promise<Readonly<Record<"messages" | "updates" | "changes", readonly string[]>>> {
   const { tag } = world.ground.space;
   const models = new ReadModels(device.disk.inspect());
   const page = await models.messagesBefore(tag, channel, undefined, 100_000);
-  const { updates } = await models.document(tag, note);
-  const nameOf = (text: string): string => text.split(" ", 1)[0] ?? "";
+  const named = async (document: DocumentId): Promise<string[]> => {
+    const { updates } = await models.document(tag, document);
+    return updates.map((update) => world.books.nameOf(update) ?? "?");
+  };
   return {
-    messages: page.messages.map(({ text }) => nameOf(text)),
-    updates: updates.map(({ payload }) => {
-      const decoded = decodeNoteUpdate(payload);
-      return isMalformed(decoded) ? "?" : nameOf(new TextDecoder().decode(decoded.update));
-    }),
+    messages: page.messages.map(({ text }) => text.split(" ", 1)[0] ?? "?"),
+    updates: await named(note),
+    changes: world.ground.options.documents ? await named(catalog) : [],
   };
 }
 

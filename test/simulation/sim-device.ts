@@ -112,6 +112,17 @@ export class SimDevice {
     }
   }
 
+  /** Its leader has applied something: whoever has a document open looks at it again. */
+  applied(leader: SimTab): void {
+    if (leader.documents === undefined) return;
+    leader.documents.pull();
+    for (const tab of this.tabs) {
+      if (tab !== leader) {
+        tab.actor.after(this.#ground.dice.between(0, 3), () => tab.documents?.pull());
+      }
+    }
+  }
+
   canReach(relay: SimRelay): boolean {
     return !this.#unreachable.has(relay);
   }

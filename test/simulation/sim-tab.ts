@@ -22,6 +22,7 @@ import { type Books, channel } from "./books.ts";
 import type { Ground } from "./ground.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { SimRelay } from "./sim-relay.ts";
+import { SimDocuments } from "./sim-documents.ts";
 import { SimWire } from "./wire.ts";
 
 const topics: readonly RegisterTopic[] = [{ kind: "clock" }, { kind: "read", document: channel }];
@@ -44,6 +45,8 @@ export class SimTab {
   readonly device: SimDevice;
   readonly tab: Tab;
   readonly wires = new Set<SimWire>();
+  /** What it has open, where documents are real. */
+  readonly documents: SimDocuments | undefined;
   // What the books remember of this tab.
   readonly clocksShown = new Map<ReplicaId, VersionVector>();
   readonly marksShown = new Map<ReplicaId, VersionVector>();
@@ -60,6 +63,7 @@ export class SimTab {
   #turn = 0;
   #leading = false;
   #looking = false;
+  #retrying = false;
   #alarmAtMs = Number.POSITIVE_INFINITY;
 
   constructor(ground: Ground, books: Books, device: SimDevice) {
@@ -81,18 +85,33 @@ export class SimTab {
     });
     ground.mutant?.tab?.(this.tab, kv);
     this.#listen();
-    const retry = (): void => {
-      this.tab.writer.retry();
-      this.actor.after(writeAgainMs, retry);
-    };
-    this.actor.after(writeAgainMs, retry);
+    if (ground.options.documents) {
+      const append: Tab["writer"]["append"] = (...what) => this.#append(...what);
+      const { actor, tab } = this;
+      this.documents = new SimDocuments(ground, books, device, {
+        actor,
+        env: this.#env,
+        tab,
+        kv,
+        append,
+      });
+      ground.mutant?.documents?.(this.documents);
+    }
   }
 
   // What a person does
 
   write(): void {
-    const write = this.#books.write(this.device, this.#env.clock.now());
-    this.tab.writer.append(write.document, write.build).then(
+    const { documents } = this;
+    const { dice } = this.#ground;
+    if (documents !== undefined && dice.chance(0.7)) {
+      if (dice.chance(0.6)) documents.edit();
+      else if (dice.chance(0.8)) documents.gesture();
+      else documents.reopen();
+      return;
+    }
+    const { write, build } = this.#books.write(this.device, this.#env.clock.now());
+    this.#append(write.document, build).then(
       ({ head }) => this.#books.wrote(write, head.to),
       (error: unknown) => this.#ground.bug(error),
     );
@@ -162,6 +181,7 @@ export class SimTab {
 
   /** In order, as when somebody closes it. */
   close(): void {
+    this.documents?.close();
     this.follow();
     this.actor.dead = true;
   }
@@ -189,6 +209,22 @@ export class SimTab {
     return `replica in ${(this.tab.replica?.wakeAtMs() ?? Number.NaN) - now} ms, links ${links.join()}`;
   }
 
+  #append(...what: Parameters<Tab["writer"]["append"]>): ReturnType<Tab["writer"]["append"]> {
+    const written = this.tab.writer.append(...what);
+    if (!this.#retrying) this.#retryLater();
+    return written;
+  }
+
+  /** Until everything that was written here is on the disk. */
+  #retryLater(): void {
+    this.#retrying = true;
+    this.actor.after(writeAgainMs, () => {
+      this.tab.writer.retry();
+      if (this.tab.writer.pending > 0) this.#retryLater();
+      else this.#retrying = false;
+    });
+  }
+
   #listen(): void {
     const { tab } = this;
     const { store } = tab;
@@ -197,7 +233,10 @@ export class SimTab {
       this.#books.learn(entries);
       return apply(space, epoch, before, entries, after);
     };
-    tab.onApply = (entries, before) => this.#books.applied(this, entries, before);
+    tab.onApply = (entries, before) => {
+      this.#books.applied(this, entries, before);
+      this.device.applied(this);
+    };
     tab.onStoredBy = (session, seq) => this.#books.stored(this, session, seq);
     tab.onOwnHead = (head) => this.device.broadcast(this, head);
     tab.onChange = () => this.look();

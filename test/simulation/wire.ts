@@ -21,6 +21,8 @@ const storedNumber = 0x16;
 export class SimWire {
   open = true;
   halfOpen = false;
+  /** Who reads slowly holds back what comes after. */
+  bytesPerMs = Number.POSITIVE_INFINITY;
   /** Frames sent either way. */
   frames = 0;
   readonly tab: SimTab;
@@ -48,7 +50,7 @@ export class SimWire {
     if (frame[0] === storedNumber) this.#confirms(frame);
     if (this.halfOpen || !this.open) return;
     if (frame[0] === helloNumber) this.relay.lastHello = frame;
-    this.#upAtMs = Math.max(this.#upAtMs, this.#ground.nowMs + this.#ground.latency());
+    this.#upAtMs = this.#arrival(this.#upAtMs, frame);
     this.relay.process.after(this.#upAtMs - this.#ground.nowMs, () => {
       if (!this.open || this.halfOpen) return;
       this.connection?.receive(frame);
@@ -60,7 +62,7 @@ export class SimWire {
     this.#count(frame);
     if (frame[0] === aliasNumber) this.#announces(frame);
     if (this.halfOpen || !this.open) return;
-    this.#downAtMs = Math.max(this.#downAtMs, this.#ground.nowMs + this.#ground.latency());
+    this.#downAtMs = this.#arrival(this.#downAtMs, frame);
     this.tab.actor.after(this.#downAtMs - this.#ground.nowMs, () => {
       if (!this.open || this.halfOpen) return;
       this.link?.connection.receive(frame);
@@ -80,10 +82,22 @@ export class SimWire {
     this.tab.actor.after(notice(), () => this.link?.connection.wireClosed(1006, "cut"));
   }
 
+  /** Nothing arrives for so long; then all of it at once, in its order. */
+  clog(forMs: number): void {
+    const untilMs = this.#ground.nowMs + forMs;
+    this.#upAtMs = Math.max(this.#upAtMs, untilMs);
+    this.#downAtMs = Math.max(this.#downAtMs, untilMs);
+  }
+
   /** One end closed in order: what it had sent still arrives. */
   close(): void {
     const { schedule, nowMs } = this.#ground;
     schedule.after(Math.max(this.#upAtMs, this.#downAtMs) - nowMs + 1, () => this.cut());
+  }
+
+  #arrival(afterMs: number, frame: Uint8Array): number {
+    const { nowMs } = this.#ground;
+    return Math.max(afterMs, nowMs + this.#ground.latency()) + frame.length / this.bytesPerMs;
   }
 
   /** What fills windows is looked at more often than once in a while. */
@@ -111,6 +125,7 @@ export class SimWire {
   #count(frame: Uint8Array): void {
     this.frames++;
     const type = frame[0] ?? 0;
-    this.#ground.frames[type] = (this.#ground.frames[type] ?? 0) + 1;
+    const { frames } = this.#ground;
+    frames.set(type, (frames.get(type) ?? 0) + 1);
   }
 }

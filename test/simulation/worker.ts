@@ -1,6 +1,6 @@
 /** One of several threads that share the seeds of a run: every so manyth is its own. */
 import { parentPort, workerData } from "node:worker_threads";
-import { optionsOf } from "./options.ts";
+import { type Mix, optionsOf } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
 export interface Share {
@@ -8,6 +8,7 @@ export interface Share {
   /** Seeds after `first`. */
   readonly end: number;
   readonly step: number;
+  readonly mix: Mix;
 }
 
 /** One seed's outcome; `repeated` if it ran twice, and then was the same. */
@@ -19,11 +20,11 @@ export interface Result {
 /** Every so manyth seed runs twice and must leave the same trace. */
 const repeatEvery = 50;
 
-const { first, end, step } = workerData as Share;
+const { first, end, step, mix } = workerData as Share;
 for (let seed = first; seed < end; seed += step) parentPort?.postMessage(await resultOf(seed));
 
 async function resultOf(seed: number): Promise<Result> {
-  const outcome = await run(optionsOf(seed));
+  const outcome = await run(optionsOf(seed, mix));
   const repeated = outcome.violations.length === 0 && seed % repeatEvery === 0;
   if (repeated) {
     const { traceHash } = await run(outcome.options);

@@ -123,6 +123,11 @@ export class NoteSession<Peer extends WritingPeer> {
     return this.#queue.length === 0 && !this.#document.hasEdits;
   }
 
+  /** How many updates wait for structs outside their causal past: 0 among honest members. */
+  get waiting(): number {
+    return this.#document.waiting;
+  }
+
   /** Updates from the log, own ones among them, in an order that respects causality. */
   receive(updates: readonly AuthoredUpdate[]): readonly Applied[] {
     const outcomes = this.#document.apply(updates);
