@@ -14,7 +14,7 @@ import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
 import type { Kv } from "@skein/shared/device/kv.ts";
 import { RelayLink } from "@skein/shared/device/link.ts";
 import type { Env } from "@skein/shared/env.ts";
-import { type DocumentId, documentId, type ReplicaId } from "@skein/shared/id/id.ts";
+import { type DocumentId, documentId, prefixOf, type ReplicaId } from "@skein/shared/id/id.ts";
 import { chainHashes, verifyHead, zeroHash } from "@skein/shared/log/chain.ts";
 import type { Entry } from "@skein/shared/log/entry.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
@@ -51,12 +51,6 @@ const broke = (error: unknown): never => {
   throw error;
 };
 
-/** Runs of one entry each, as they come while people write. */
-interface AuthorsLog {
-  readonly nonce: Uint8Array;
-  readonly runs: VerifiedRun[];
-}
-
 interface World {
   readonly suite: Suite;
   readonly space: NewSpace;
@@ -74,33 +68,33 @@ async function catchUp(entries: number, authors: number): Promise<CatchUp> {
     bytes: space.certificate,
     hash: new Uint8Array(32),
   });
-  const nonces = new Map<ReplicaId, Uint8Array>();
-  const each = Math.ceil(entries / authors);
-  for (let author = 0; author < authors; author++) {
-    const { nonce, runs } = await authorsLog(suite, space, each, author);
-    const replica = runs[0]?.replica;
-    if (replica !== undefined) nonces.set(replica, nonce);
-    await store.append(space.tag, runs);
-  }
-  const world = { suite, space, store, nonces, entries: each * authors };
+  const { nonces, runs } = await conversation(suite, space, entries, authors);
+  await store.append(space.tag, runs);
+  const world = { suite, space, store, nonces, entries };
   const parts = await measureParts(world);
-  return { entries: world.entries, whole: await measureWhole(world), ...parts };
+  return { entries, whole: await measureWhole(world), ...parts };
 }
 
-async function authorsLog(
-  suite: Suite,
-  space: NewSpace,
-  count: number,
-  author: number,
-): Promise<AuthorsLog> {
-  const pair = await suite.newSigningPair();
-  const replica = replicaIdOf(suite, pair.publicKey);
+/** People who answer each other: every message depends on the one before, whoever wrote it. */
+async function conversation(suite: Suite, space: NewSpace, entries: number, authors: number) {
   const keyring = new Keyring(suite, space.tag, space.contentKey);
-  const sealer = { keyring, space: space.tag, replica, ...pair };
-  const nonce = random.bytes(16);
+  const people = [];
+  for (let author = 0; author < authors; author++) {
+    const pair = await suite.newSigningPair();
+    const replica = replicaIdOf(suite, pair.publicKey);
+    const sealer = { keyring, space: space.tag, replica, ...pair };
+    people.push({ sealer, nonce: random.bytes(16), seq: 0, head: zeroHash });
+  }
+  /** Runs of one entry each, as they come while people write. */
   const runs: VerifiedRun[] = [];
-  let previous: Uint8Array = zeroHash;
-  for (let seq = 1; seq <= count; seq++) {
+  let last: { replica: ReplicaId; seq: number } | undefined;
+  for (let count = 1; count <= entries; count++) {
+    const author = (count * 7 + Math.floor(count / 11)) % authors;
+    const person = people[author];
+    if (person === undefined) throw new Error("somebody writes");
+    const { sealer, nonce, head: previous } = person;
+    const { replica, publicKey } = sealer;
+    const seq = ++person.seq;
     const text = `${author} says for the ${seq}th time that the plums are ripe.`;
     const { entry, hash, signature } = await sealEntry(sealer, {
       seq,
@@ -108,13 +102,15 @@ async function authorsLog(
       writer: seq === 1 ? { kind: "opens", nonce } : { kind: "continues", distance: seq - 1 },
       nonce,
       plain: {
-        deps: [],
-        lamport: seq,
-        document: channelOf(author),
+        deps:
+          last === undefined || last.replica === replica
+            ? []
+            : [{ replica: prefixOf(last.replica), seq: last.seq }],
+        lamport: count,
+        document: channelOf(count),
         operations: [post(text)],
       },
     });
-    const { publicKey } = pair;
     runs.push({
       replica,
       first: seq,
@@ -124,19 +120,21 @@ async function authorsLog(
       previous,
       hashes: [hash],
     });
-    previous = hash;
+    person.head = hash;
+    last = { replica, seq };
   }
-  return { nonce, runs };
+  return { runs, nonces: new Map(people.map(({ sealer, nonce }) => [sealer.replica, nonce])) };
 }
+
+/** A conversation stays in its channel for a while. */
+const channelOf = (count: number): DocumentId =>
+  documentId(new Uint8Array(8).fill(1 + (Math.floor(count / 50) % 8)));
 
 function post(text: string): RawOperation {
   const draft = draftPost(text, env.clock.now());
   if (draft.kind !== "ready") throw new Error(`a text that is ${draft.kind}`);
   return draft.operation;
 }
-
-const channelOf = (author: number): DocumentId =>
-  documentId(new Uint8Array(8).fill(1 + (author % 8)));
 
 /** The runs as the relay hands them out. */
 async function* relayRuns({ store, space }: World): AsyncGenerator<VerifiedRun> {
