@@ -37,7 +37,7 @@ export default defineConfig({
       nodeProject("server", ["server/src/**/*.test.ts"]),
       nodeProject("client", ["client/src/**/*.test.{ts,tsx}"]),
       nodeProject("house", ["test/house/**/*.test.ts"]),
-      nodeProject("conformance", ["test/conformance/**/*.test.ts"], 30_000),
+      nodeProject("conformance", ["test/{conformance,fuzz}/**/*.test.ts"], 30_000),
       nodeProject("simulation", ["test/simulation/**/*.test.ts"], 120_000),
       {
         optimizeDeps: {

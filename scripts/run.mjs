@@ -3,7 +3,7 @@
  * says when it changed, finds the pinned Node 24 and runs a command under it. Plain JavaScript without
  * imports from the project, because it runs before anything is installed.
  *
- *   node scripts/run.mjs start | test | simulate | bench | build | format   [arguments…]
+ *   node scripts/run.mjs start | test | simulate | fuzz | bench | build | format   [arguments…]
  *
  * Nothing is written to standard output from here: it belongs to the command.
  */
@@ -24,6 +24,7 @@ const commands = {
   start: [["scripts/build.ts"], ["server/src/main.ts"]],
   test: [["scripts/test.ts"]],
   simulate: [["test/simulation/main.ts"]],
+  fuzz: [["test/fuzz/main.ts"]],
   bench: [["test/bench/main.ts"]],
   build: [["scripts/build.ts"]],
   format: [["scripts/format.ts"]],

@@ -62,7 +62,7 @@ const suites: readonly Suite[] = [
   },
   {
     name: "conformance",
-    files: ["test/conformance/**/*.test.ts"],
+    files: ["test/{conformance,fuzz}/**/*.test.ts"],
     limitMs: 480_000,
     run: vitest("conformance"),
   },

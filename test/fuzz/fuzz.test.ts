@@ -1,0 +1,132 @@
+/**
+ * A short run of everything that is fuzzed, from one seed, and proof that the fuzzer would notice: it
+ * is given decoders with a bug each. `pnpm fuzz` is the long run (docs/fuzzing.md).
+ */
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { toHex } from "@skein/shared/bytes/bytes.ts";
+import { Malformed } from "@skein/shared/bytes/malformed.ts";
+import { decode, type Reader } from "@skein/shared/bytes/reader.ts";
+import { describe, expect, it } from "vitest";
+import { fuzz } from "./fuzz.ts";
+import { shrink } from "./shrink.ts";
+import type { Outcome, Target } from "./target.ts";
+import { targets } from "./targets.ts";
+
+const inputs = 450;
+
+describe("a short run of the fuzzer", () => {
+  it.each(targets.map((entry) => [entry.name, entry] as const))(
+    "breaks nothing in %s",
+    async (_name, entry) => {
+      const figures = await fuzz(await entry.open(), { inputs, seed: 1, measuresTime: false });
+      expect(figures.findings).toEqual([]);
+      expect(figures.inputs).toBeGreaterThanOrEqual(inputs);
+      // Refusing everything would show nothing.
+      expect(figures.accepted).toBeGreaterThan(0);
+      expect(figures.features).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+});
+
+/** A byte string, and a number that must be below 1,000. */
+function planted(read: (from: Reader) => unknown): Target {
+  return {
+    name: "planted",
+    seeds: [[Uint8Array.from([3, 1, 2, 3, 0xac, 0x02, 9, 9, 9, 9])]],
+    run([bytes = new Uint8Array(0)]): Outcome {
+      const value = decode(bytes, (from) => {
+        const whole = { bytes: toHex(from.bytes(100)), number: from.varint() };
+        const rest = read(from);
+        from.rest();
+        return { ...whole, rest };
+      });
+      if (value instanceof Malformed) {
+        return { kind: "refused", fault: value.fault, reason: value.message };
+      }
+      if (value.number >= 2 ** 32) throw new RangeError("a number nobody thought of");
+      return { kind: "accepted", value };
+    },
+  };
+}
+
+describe("the fuzzer", () => {
+  it("finds a decoder that throws, and shrinks what makes it throw", async () => {
+    const target = planted(() => 0);
+    const { findings } = await fuzz(target, { inputs: 20_000, seed: 1, measuresTime: false });
+    expect(findings).toHaveLength(1);
+    expect(findings[0]?.what).toBe("RangeError: a number nobody thought of");
+    // No bytes, and the shortest way to write a number above 2^32.
+    expect(findings[0]?.input).toEqual([
+      expect.stringMatching(/^00(80){4}(10|20|40|01)$|^00(00|80)+/),
+    ]);
+  });
+
+  it("finds what lies behind three doors, because what opens one is kept", async () => {
+    const doors = (from: Reader): number => {
+      if (from.u8() !== 0) return 0;
+      if (from.u8() !== 0xff) return 1;
+      if (from.u8() !== 0x7f) return 2;
+      throw new RangeError("behind three doors");
+    };
+    const { findings } = await fuzz(planted(doors), {
+      inputs: 60_000,
+      seed: 1,
+      measuresTime: false,
+    });
+    expect(findings.map(({ what }) => what)).toContain("RangeError: behind three doors");
+  });
+
+  it("finds a decoder whose work is not in proportion", async () => {
+    const slow: Target = {
+      name: "slow",
+      seeds: [[Uint8Array.of(1, 2)]],
+      run([bytes = new Uint8Array(0)]) {
+        const slowestUs = bytes.length > 40 ? 50_000 : 5;
+        return { kind: "accepted", value: 0, slowestUs };
+      },
+    };
+    const { findings } = await fuzz(slow, { inputs: 20_000, seed: 1 });
+    expect(findings[0]?.what).toMatch(/^slow: 50\.0 ms/);
+    expect(findings[0]?.input[0]).toHaveLength(2 * 41);
+  });
+
+  it("does the same twice from one seed", async () => {
+    const entry = targets.find(({ name }) => name === "membership");
+    const run = async (seed: number) => {
+      const target = await entry?.open();
+      if (target === undefined) throw new Error("no target");
+      const { accepted, reasons, features } = await fuzz(target, {
+        inputs: 2_000,
+        seed,
+        measuresTime: false,
+      });
+      return { accepted, reasons, features };
+    };
+    expect(await run(5)).toEqual(await run(5));
+    expect(await run(6)).not.toEqual(await run(5));
+  });
+
+  it("shrinks a sequence to the pieces that matter", async () => {
+    const pieces = Array.from({ length: 30 }, (_, index) => Uint8Array.of(index, index, index));
+    const breaks = async (input: readonly Uint8Array[]) =>
+      input.some((piece) => piece[0] === 7) && input.some((piece) => piece[1] === 21);
+    const small = await shrink(pieces, breaks, 3_000);
+    expect(small.map(toHex)).toEqual(["07", "0015"]);
+  });
+});
+
+it("no shipped file hands Yjs updates to be merged without a document, which some of them hang", () => {
+  const root = join(import.meta.dirname, "../..");
+  const files = globSync("{client,server,shared}/src/**/*.{ts,tsx}", { cwd: root });
+  const merging = files.filter(
+    (file) =>
+      !/\.test\.tsx?$/.test(file) &&
+      /\b(mergeUpdates|diffUpdate|convertUpdateFormat)\w*\(/.test(
+        readFileSync(join(root, file), "utf8"),
+      ),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  expect(merging).toEqual([]);
+});
