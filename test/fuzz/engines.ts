@@ -26,6 +26,7 @@ import { Prng } from "../simulation/prng.ts";
 import { loadVectors } from "../support/vectors.ts";
 import { boundaries, mutateBytes } from "./mutate.ts";
 import { classOf } from "./features.ts";
+import { stepClockUs } from "./step-clock.ts";
 import { Broken, type Input, type Outcome, type Target, type TargetEntry } from "./target.ts";
 
 export const engines: readonly TargetEntry[] = [
@@ -112,9 +113,9 @@ class Steps {
   #last = "";
 
   take(step: () => readonly Applied[]): void {
-    const start = performance.now();
+    const startUs = stepClockUs();
     const outcomes = step();
-    this.slowestUs = Math.max(this.slowestUs, (performance.now() - start) * 1_000);
+    this.slowestUs = Math.max(this.slowestUs, stepClockUs() - startUs);
     for (const outcome of outcomes) {
       const reason = "reason" in outcome ? outcome.reason : "";
       if (outcome.kind === "damaged") throw new Broken(`damaged: ${reason}`);

@@ -10,6 +10,7 @@ import { Prng } from "../simulation/prng.ts";
 import { classOf, Features } from "./features.ts";
 import { mutate } from "./mutate.ts";
 import { shrink } from "./shrink.ts";
+import { stepClockUs } from "./step-clock.ts";
 import type { Input, Outcome, Target } from "./target.ts";
 
 /** One step may take so long, in the fastest of several runs: collections of garbage are not its fault. */
@@ -205,10 +206,10 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<Figure
 }
 
 async function timed(target: Target, input: Input): Promise<[Outcome, slowestUs: number]> {
-  const start = performance.now();
+  const startUs = stepClockUs();
   const running = target.run(input);
   const outcome = running instanceof Promise ? await running : running;
-  return [outcome, outcome.slowestUs ?? (performance.now() - start) * 1_000];
+  return [outcome, outcome.slowestUs ?? stepClockUs() - startUs];
 }
 
 /** Of `before` and further runs; a run that throws counts as fast. */

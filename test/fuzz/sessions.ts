@@ -39,6 +39,7 @@ import {
   origin,
   World,
 } from "./session-world.ts";
+import { stepClockUs } from "./step-clock.ts";
 import { Broken, type Input, type Outcome, type TargetEntry } from "./target.ts";
 
 /** Dice of the parties, the same when recording and when replaying. */
@@ -187,10 +188,10 @@ async function play(world: World, connection: Connection, input: Input): Promise
     if (connection.ended) break;
     steps++;
     const control = piece[0] ?? 0;
-    const start = performance.now();
+    const startUs = stepClockUs();
     connection.receive(piece.subarray(1));
     if ((control & 1) === 0) await world.settle();
-    slowestUs = Math.max(slowestUs, (performance.now() - start) * 1_000);
+    slowestUs = Math.max(slowestUs, stepClockUs() - startUs);
     checkBacklog(connection);
     const waitMs = waitsMs[(control >> 1) & 3] ?? 0;
     if (waitMs > 0) await world.advance(waitMs);
