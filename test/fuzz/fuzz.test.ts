@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 import { Malformed } from "@skein/shared/bytes/malformed.ts";
 import { decode, type Reader } from "@skein/shared/bytes/reader.ts";
-import { describe, expect, it } from "vitest";
+import { Connection } from "@skein/shared/sync/connection.ts";
+import { Session } from "@skein/shared/sync/session.ts";
+import { describe, expect, it, vi } from "vitest";
 import { fuzz } from "./fuzz.ts";
 import { shrink } from "./shrink.ts";
 import type { Outcome, Target } from "./target.ts";
@@ -15,11 +17,22 @@ import { targets } from "./targets.ts";
 
 const inputs = 450;
 
+/** Worlds are recorded and engines loaded once. */
+const opened = new Map<string, Promise<Target>>();
+
+function openTarget(name: string): Promise<Target> {
+  const entry = targets.find((each) => each.name === name);
+  if (entry === undefined) throw new Error(`no target ${name}`);
+  const target = opened.get(name) ?? Promise.resolve(entry.open());
+  opened.set(name, target);
+  return target;
+}
+
 describe("a short run of the fuzzer", () => {
-  it.each(targets.map((entry) => [entry.name, entry] as const))(
+  it.each(targets.map(({ name }) => name))(
     "breaks nothing in %s",
-    async (_name, entry) => {
-      const figures = await fuzz(await entry.open(), { inputs, seed: 1, measuresTime: false });
+    async (name) => {
+      const figures = await fuzz(await openTarget(name), { inputs, seed: 1, measuresTime: false });
       expect(figures.findings).toEqual([]);
       expect(figures.inputs).toBeGreaterThanOrEqual(inputs);
       // Refusing everything would show nothing.
@@ -92,11 +105,66 @@ describe("the fuzzer", () => {
     expect(findings[0]?.input[0]).toHaveLength(2 * 41);
   });
 
+  it("finds a relay that throws on a frame that no device sends", async () => {
+    // oxlint-disable-next-line typescript/unbound-method -- called on the one it was called on.
+    const { onFrame } = Session.prototype;
+    const planted = vi.spyOn(Session.prototype, "onFrame");
+    planted.mockImplementation(function spoilt(this: Session, frame) {
+      if (frame.type === "fork" && frame.seq > 2 ** 20) throw new RangeError("a fork too far");
+      onFrame.call(this, frame);
+    });
+    try {
+      const target = await openTarget("session-relay");
+      const { findings } = await fuzz(target, {
+        inputs: 5_000,
+        seed: 1,
+        measuresTime: false,
+        shrinkTriesMax: 100,
+      });
+      expect(findings.map(({ what }) => what)).toContain("RangeError: a fork too far");
+      // Nothing but a greeting, a proof and the fork matters.
+      expect(findings[0]?.input.length).toBeLessThan(8);
+    } finally {
+      planted.mockRestore();
+    }
+  }, 60_000);
+
+  it("finds a relay that lets one device end another's connection", async () => {
+    // oxlint-disable-next-line typescript/unbound-method -- called on the one it was called on.
+    const { end } = Connection.prototype;
+    const all = new Set<Connection>();
+    const planted = vi.spyOn(Connection.prototype, "end");
+    planted.mockImplementation(function spoilt(this: Connection, ...why) {
+      end.apply(this, why);
+      for (const other of all) if (other !== this) end.apply(other, why);
+    });
+    // oxlint-disable-next-line typescript/unbound-method -- called on the one it was called on.
+    const { receive } = Connection.prototype;
+    const noted = vi.spyOn(Connection.prototype, "receive");
+    noted.mockImplementation(function note(this: Connection, bytes) {
+      if (!all.has(this)) all.add(this);
+      receive.call(this, bytes);
+    });
+    try {
+      const target = await openTarget("session-relay");
+      const { findings } = await fuzz(target, {
+        inputs: 500,
+        seed: 1,
+        measuresTime: false,
+        shrinkTriesMax: 20,
+      });
+      expect(findings.map(({ what }) => what)).toContainEqual(
+        expect.stringContaining("honest: sent away"),
+      );
+    } finally {
+      planted.mockRestore();
+      noted.mockRestore();
+    }
+  }, 60_000);
+
   it("does the same twice from one seed", async () => {
-    const entry = targets.find(({ name }) => name === "membership");
     const run = async (seed: number) => {
-      const target = await entry?.open();
-      if (target === undefined) throw new Error("no target");
+      const target = await openTarget("membership");
       const { accepted, reasons, features } = await fuzz(target, {
         inputs: 2_000,
         seed,

@@ -22,7 +22,7 @@ const heapGrowthMax = 4 * 2 ** 20;
 const corpusMax = 600;
 const pieceBytesMaxUsual = 8_192;
 const findingsMax = 3;
-const shrinkTriesMax = 3_000;
+const shrinkTriesMaxUsual = 3_000;
 const progressEveryMs = 1_000;
 
 export interface Finding {
@@ -61,6 +61,8 @@ export interface FuzzOptions {
   readonly measuresHeap?: boolean;
   /** False in tests, which never depend on time. */
   readonly measuresTime?: boolean;
+  /** How often a smaller input may be tried, for each finding. */
+  readonly shrinkTriesMax?: number;
   readonly onProgress?: (figures: Figures) => void;
   /** Told of each input before it runs: for a watchdog that sees it hang. */
   readonly onInput?: (input: Input) => void;
@@ -182,7 +184,7 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<Figure
         return classOf(nameOf(other)) === classOf(name);
       }
     };
-    const small = await shrink(input, same, shrinkTriesMax);
+    const small = await shrink(input, same, options.shrinkTriesMax ?? shrinkTriesMaxUsual);
     const stack = error instanceof Error ? (error.stack ?? "") : "";
     figures.findings.push({ what: name, input: small.map(toHex), stack });
   }

@@ -313,6 +313,17 @@ async function sorted(
   return { all, mild };
 }
 
+/** Frames that change what a session believes of the other side. */
+const askedOften: ReadonlySet<string> = new Set<Frame["type"]>([
+  "want",
+  "fork",
+  "hashes",
+  "heads",
+  "versions",
+  "stored",
+  "digest",
+]);
+
 async function spiceOf(grounds: Grounds, recorded: Input): Promise<readonly Uint8Array[]> {
   const dice = new Prng(31);
   const world = new World(grounds);
@@ -323,8 +334,9 @@ async function spiceOf(grounds: Grounds, recorded: Input): Promise<readonly Uint
   const add = (frame: Frame): void => void frames.push(encodeFrame(frame));
 
   // Valid in themselves, about spaces and logs that there are, or nearly.
-  for (const ofType of Object.values(arbitraryFrames)) {
-    for (const frame of fc.sample(ofType as fc.Arbitrary<Frame>, { numRuns: 4, seed: 31 })) {
+  for (const [type, ofType] of Object.entries(arbitraryFrames)) {
+    const numRuns = askedOften.has(type) ? 12 : 3;
+    for (const frame of fc.sample(ofType as fc.Arbitrary<Frame>, { numRuns, seed: 31 })) {
       add(renumbered(frame, [ana, ben], dice));
     }
   }
@@ -402,7 +414,8 @@ function someEntries(first: number, dice: Prng, epoch: Entry["epoch"]): Entry[] 
 function renumbered(frame: Frame, known: readonly ReplicaId[], dice: Prng): Frame {
   const changed: Record<string, unknown> = { ...frame };
   for (const key of ["space", "yourSpace", "mySpace", "log", "request"]) {
-    if (key in changed && dice.chance(0.8)) changed[key] = dice.between(0, 2);
+    // Each side calls its first space and log 0.
+    if (key in changed && dice.chance(0.9)) changed[key] = dice.pick([0, 0, 0, 1, 2]);
   }
   if ("replica" in changed && dice.chance(0.8)) changed["replica"] = dice.pick(known);
   return changed as unknown as Frame;
@@ -411,12 +424,13 @@ function renumbered(frame: Frame, known: readonly ReplicaId[], dice: Prng): Fram
 /** One more frame somewhere, a part of a frame changed for another's, or the bytes mutated too. */
 function season(input: Input, others: readonly Input[], spice: Spice, dice: Prng): Input {
   let pieces = [...input];
-  for (let count = dice.between(1, dice.chance(0.5) ? 2 : 8); count > 0; count--) {
+  for (let count = dice.between(1, dice.chance(0.5) ? 4 : 24); count > 0; count--) {
     // Later frames find more to break than the first ones.
-    const at = dice.between(dice.chance(0.8) ? 2 : 0, pieces.length);
+    const at = dice.between(dice.chance(0.95) ? 2 : 0, pieces.length);
     const control = dice.chance(0.8) ? dice.pick([0, 1]) : dice.between(0, 7);
-    const frame = dice.pick(dice.chance(0.9) ? spice.mild : spice.all);
-    if (dice.chance(0.8)) pieces = pieces.toSpliced(at, 0, step(control, frame));
+    const frame = dice.pick(dice.chance(0.95) ? spice.mild : spice.all);
+    const varied = dice.chance(0.3) ? exchanged(frame, dice.pick(spice.mild), dice) : frame;
+    if (dice.chance(0.9)) pieces = pieces.toSpliced(at, 0, step(control, varied));
     else {
       const piece = pieces[at];
       if (piece === undefined) continue;
