@@ -3,6 +3,7 @@
  * and, where a value has one form only, its encoder. A new decoder is one more row.
  */
 import fc from "fast-check";
+import { Cursors } from "@skein/client/runtime/cursors.ts";
 import { fromBase64Url, toBase64Url } from "@skein/shared/bytes/base64url.ts";
 import { concatBytes, equalBytes, fromHex, toHex } from "@skein/shared/bytes/bytes.ts";
 import { isMalformed, Malformed } from "@skein/shared/bytes/malformed.ts";
@@ -63,6 +64,7 @@ import {
 } from "@skein/shared/space/membership-operation.ts";
 import { nameFault } from "@skein/shared/space/name.ts";
 import { encodeSetting, type SetSetting, understandSetting } from "@skein/shared/space/setting.ts";
+import * as Y from "yjs";
 import { decodePublication } from "../../server/src/bus/publication.ts";
 import { Prng } from "../simulation/prng.ts";
 import {
@@ -191,6 +193,17 @@ const rumours = (): Rumour[] =>
     if (isMalformed(rumour)) throw rumour;
     return rumour;
   });
+
+/** Client, clock and state. */
+type CursorRow = readonly [client: number, clock: number, state: string];
+const cursorRows: readonly (readonly CursorRow[])[] = [
+  [[77, 1, '{"user":{"name":"Ana"},"cursor":{"anchor":1,"head":2}}']],
+  [[77, 2, "null"]],
+  [
+    [77, 3, "{}"],
+    [2 ** 53 - 2, 1, "[1]"],
+  ],
+];
 
 const utf8 = new TextEncoder();
 const links: readonly string[] = [
@@ -367,6 +380,34 @@ export const decoders: readonly TargetEntry[] = [
     encode: (content) =>
       // A later version's content is not ours to write.
       content.kind === "unknown" ? undefined : encodeWhisperContent(content),
+  }),
+  target({
+    name: "cursors",
+    about: "others' cursors in a note, as y-protocols takes them behind our check",
+    seeds: () =>
+      cursorRows.map((rows) =>
+        written((to) =>
+          to.list(rows, (at, [client, clock, state]) =>
+            at.varint(client).varint(clock).text(state),
+          ),
+        ),
+      ),
+    decode(bytes) {
+      const cursors = new Cursors(new Y.Doc(), () => {});
+      try {
+        const heard: number[] = [];
+        cursors.awareness.on("update", ({ added }: { added: readonly number[] }) =>
+          heard.push(...added),
+        );
+        cursors.hear(bytes, () => true);
+        // What is heard again is no news.
+        cursors.hear(bytes, () => true);
+        if (heard.length > 4) throw new Broken(`strangers: ${heard.length} cursors of one tab`);
+        return heard.length === 0 ? new Malformed("nothing to show") : { heard };
+      } finally {
+        cursors.close();
+      }
+    },
   }),
   target({
     name: "rumour",
