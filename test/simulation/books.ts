@@ -13,6 +13,7 @@ import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import { readPeer } from "@skein/shared/crdt/engine/peer.ts";
 import type { AppliedState, Operation, ReadyEntry } from "@skein/shared/device/store.ts";
 import { stores } from "@skein/shared/device/stores.ts";
+import type { TailUpdate } from "@skein/shared/device/tail-rows.ts";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
 import { documentId, type DocumentId, type ReplicaId } from "@skein/shared/id/id.ts";
 import { decodeNoteUpdate, encodeNoteUpdate } from "@skein/shared/note/note-operation.ts";
@@ -89,7 +90,7 @@ export class Books {
   readonly endings = new Map<number, number>();
   readonly #ground: Ground;
   readonly #writesByName = new Map<string, Write>();
-  /** By what engines made of them. */
+  /** By what engines made of them (`nameOfPart`). */
   readonly #writesByPart = new Map<string, Write>();
   readonly #entries = new Map<ReplicaId, Known[]>();
   readonly #devices = new Map<ReplicaId, SimDevice>();
@@ -173,7 +174,7 @@ export class Books {
   /** A leader is about to project these entries: what they say, and that it is the same everywhere. */
   learn(entries: readonly ReadyEntry[]): void {
     for (const entry of entries) {
-      const { replica, seq, hash, operations } = entry;
+      const { replica, seq, hash } = entry;
       const known = this.#entriesOf(replica);
       const before = known[seq - 1];
       if (before !== undefined) {
@@ -182,7 +183,7 @@ export class Books {
         }
         continue;
       }
-      const write = this.#writtenAs(operations);
+      const write = this.#writtenAs(entry);
       if (write === undefined || write.device.replica !== replica) {
         this.#ground.violated(`nobody wrote ${short(replica)}:${seq}`);
         continue;
@@ -480,20 +481,23 @@ export class Books {
     return this.#shownBy(device);
   }
 
-  /** What was written, as a message or an update that stands in a read model. */
-  nameOf({ kind, payload }: Operation): string | undefined {
-    const text = kind === postKind ? textOfPost(payload) : textOfUpdate(kind, payload);
-    const name = text?.split(" ", 1)[0];
-    if (name !== undefined && this.#writesByName.has(name)) return name;
-    return this.#writesByPart.get(partOf(kind, payload) ?? "")?.name;
+  /** What was written, as it stands in the read model of a document. */
+  nameOf(update: TailUpdate): string | undefined {
+    return this.#writeOf(update, () => update.nonce)?.name;
   }
 
-  #writtenAs(operations: readonly Operation[]): Write | undefined {
+  #writtenAs({ operations, nonces, seq }: ReadyEntry): Write | undefined {
     for (const operation of operations) {
-      const name = this.nameOf(operation);
-      if (name !== undefined) return this.#writesByName.get(name);
+      const write = this.#writeOf(operation, (distance) => nonces.get(seq - distance));
+      if (write !== undefined) return write;
     }
     return undefined;
+  }
+
+  #writeOf({ kind, payload }: Operation, nonceAt: NonceAt): Write | undefined {
+    const text = kind === postKind ? textOfPost(payload) : textOfUpdate(kind, payload);
+    const named = this.#writesByName.get(text?.split(" ", 1)[0] ?? "");
+    return named ?? this.#writesByPart.get(partOf(kind, payload, nonceAt) ?? "");
   }
 
   #entriesOf(replica: ReplicaId): Known[] {
@@ -564,14 +568,17 @@ function textOfUpdate(kind: number, payload: Uint8Array): string | undefined {
   return isMalformed(decoded) ? undefined : new TextDecoder().decode(decoded.update);
 }
 
-/** By which an engine's update or change is known again. */
-export const nameOfPart = (part: Uint8Array): string => toHex(part);
+/** Nonce of the writer session that was opened so many entries ago. */
+type NonceAt = (distance: number) => Uint8Array | undefined;
 
-function partOf(kind: number, payload: Uint8Array): string | undefined {
+/** An engine's update or change does not say whose it is, and two people may do the same. */
+export const nameOfPart = (nonce: Uint8Array, counter: number, part: Uint8Array): string =>
+  `${toHex(nonce)}/${counter}/${toHex(part)}`;
+
+function partOf(kind: number, payload: Uint8Array, nonceAt: NonceAt): string | undefined {
   if (kind !== updateKind && kind !== changeKind) return undefined;
-  const part = decode(payload, (reader) => {
-    readPeer(reader);
-    return reader.rest();
-  });
-  return isMalformed(part) ? undefined : nameOfPart(part);
+  const read = decode(payload, (reader) => ({ peer: readPeer(reader), part: reader.rest() }));
+  if (isMalformed(read)) return undefined;
+  const nonce = nonceAt(read.peer.distance);
+  return nonce && nameOfPart(nonce, read.peer.counter, read.part);
 }

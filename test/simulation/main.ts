@@ -53,9 +53,10 @@ const expected: readonly string[] = [
   "refused write",
   "whisper heard",
   "window full",
+  ...(values.opaque ? [] : ["documents compared", "peer continued"]),
 ];
-/** Fewer seeds may leave some out. */
-const expectedFromSeeds = 1_000;
+/** Fewer seeds may leave some out: windows fill up in three of a thousand. */
+const expectedFromSeeds = 5_000;
 const seedsPerMutantMax = 60;
 
 /** Of the failures of one run; those after them are printed as they are. */

@@ -77,7 +77,8 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   if (!hasDocuments) return options;
   // Engines have more to disagree about the more is edited at once.
   const writesPerSecond = Math.max(3, options.writesPerSecond);
-  return { ...options, documents: true, textBytesMax: 16, writesPerSecond };
+  const diskMsMax = dice.pick([5, 60]);
+  return { ...options, documents: true, textBytesMax: 16, writesPerSecond, diskMsMax };
 }
 
 /** A few messages of two or three devices, in a second or two that are full of faults. */

@@ -9,8 +9,8 @@ import { type Outcome, run } from "./run.ts";
 
 /** Each with the same options, before they count as harmless. */
 const seedsPerTry = 12;
-/** A shrunk seed is for people: it may take a minute and not an hour. */
-const runsMax = 1_500;
+/** In all worlds that are tried: a shrunk seed is for people, and may take a minute and not an hour. */
+const eventsMax = 2_000_000;
 
 export interface Shrunk {
   readonly outcome: Outcome;
@@ -22,11 +22,13 @@ export async function shrink(failed: Outcome, mutant?: Mutant): Promise<Shrunk> 
   const promise = promiseOf(failed);
   let smallest = failed;
   let runs = 0;
+  let events = 0;
   const stillBroken = async (options: Options): Promise<Outcome | undefined> => {
-    for (let other = 0; other < seedsPerTry && runs < runsMax; other++) {
+    for (let other = 0; other < seedsPerTry && events < eventsMax; other++) {
       runs++;
       const seed = other === 0 ? options.seed : other;
       const outcome = await run({ ...options, seed }, mutant);
+      events += outcome.events;
       if (promiseOf(outcome) === promise) return outcome;
     }
     return undefined;

@@ -152,7 +152,9 @@ export class SimDocuments {
     const edit = this.#gestureOn(open.catalog);
     if (edit === undefined) return;
     const { actor, change } = edit;
-    const write = this.#books.writeParts(this.#device, catalog, [nameOfPart(change)]);
+    const write = this.#books.writeParts(this.#device, catalog, [
+      nameOfPart(this.#tab.writer.nonce, actor.counter, change),
+    ]);
     this.#append(write, ({ seq, openedAt }) => {
       const peer = { distance: seq - openedAt, counter: actor.counter };
       const payload = writePeer(new Writer(change.length + 16), peer)
@@ -162,10 +164,11 @@ export class SimDocuments {
     }).catch((error: unknown) => this.#ground.bug(error));
   }
 
-  /** The note is closed, and opened again: under the same peer, where that may be. */
+  /** Types a last word, closes the note and opens it again: under the same peer, where that may be. */
   reopen(): void {
     const open = this.#open;
     if (open === undefined) return;
+    this.edit();
     this.#reopen(open).catch((error: unknown) => this.#failed(error));
   }
 
@@ -355,7 +358,9 @@ export class SimDocuments {
     session: NoteSession<NotePeer>,
     operations: readonly NoteOperation<NotePeer>[],
   ): Promise<void> {
-    const parts = operations.map(({ update }) => nameOfPart(update));
+    const parts = operations.map(({ peer, update }) =>
+      nameOfPart(this.#tab.writer.nonce, peer.counter, update),
+    );
     const write = this.#books.writeParts(this.#device, note, parts);
     await this.#append(write, ({ seq, openedAt }) =>
       operations.map(({ peer, update }) => ({

@@ -105,8 +105,8 @@ export class SimTab {
     const { documents } = this;
     const { dice } = this.#ground;
     if (documents !== undefined && dice.chance(0.7)) {
-      if (dice.chance(0.6)) documents.edit();
-      else if (dice.chance(0.8)) documents.gesture();
+      if (dice.chance(0.5)) documents.edit();
+      else if (dice.chance(0.6)) documents.gesture();
       else documents.reopen();
       return;
     }
@@ -250,6 +250,8 @@ export class SimTab {
     const replica = await tab.lead(topics);
     if (turn !== this.#turn) return;
     this.#books.leads(this, shown);
+    // The last leader may have died between applying and telling.
+    this.device.applied(this);
     if (tab.desk !== undefined) this.#ground.mutant?.desk?.(tab.desk);
     // A tab may have appended while the database was read.
     const { head } = await tab.store.writerBase(this.#ground.space.tag, tab.replicaId);
