@@ -164,7 +164,8 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     const queue = this.#waiting.get(actor);
     const verdict = queue ? waits : this.#judge(read);
     if (verdict === waits) {
-      this.#waiting.set(actor, [...(queue ?? []), held]);
+      if (queue) queue.push(held);
+      else this.#waiting.set(actor, [held]);
       return { kind: "waiting" };
     }
     if (verdict !== undefined) return voided(verdict);
@@ -246,17 +247,17 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     while (progress) {
       progress = false;
       for (const [actor, queue] of this.#waiting) {
-        const left = [...queue];
-        for (let next = left[0]; next !== undefined; next = left[0]) {
+        let judged = 0;
+        for (let next = queue[0]; next !== undefined; next = queue[judged]) {
           const verdict = this.#damage === undefined ? this.#judge(next.read) : waits;
           if (verdict === waits) break;
           if (verdict === undefined) this.#integrate(next);
-          left.shift();
+          judged++;
         }
-        if (left.length === queue.length) continue;
+        if (judged === 0) continue;
         progress = true;
-        if (left.length === 0) this.#waiting.delete(actor);
-        else this.#waiting.set(actor, left);
+        if (judged === queue.length) this.#waiting.delete(actor);
+        else queue.splice(0, judged);
       }
     }
   }

@@ -475,6 +475,20 @@ describe("updates out of turn", () => {
     expect(textOf(document).toJSON()).toBe("be");
   });
 
+  it("wait by the ten thousand without each making the next one dearer", () => {
+    const late = (clock: number): AuthoredUpdate => {
+      const bytes = new Writer().varint(1).varint(1).varint(ben).varint(clock);
+      bytes.u8(0x84).varint(ana).varint(clock).text("a").varint(0);
+      const update = internUpdate(bytes.finish(), ben);
+      if (update instanceof Malformed) throw update;
+      return { client: ben, update };
+    };
+    const document = new YjsDocument();
+    // Copied for each that joins it, a queue of so many would take minutes.
+    document.apply(Array.from({ length: 50_000 }, (_, clock) => late(clock)));
+    expect(document.waiting).toBe(50_000);
+  });
+
   it("cannot slip past one that waits by repeating its clocks", () => {
     const honest = writing(ana);
     textOf(honest).insert(0, "base");

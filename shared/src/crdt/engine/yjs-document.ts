@@ -230,7 +230,8 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
       }
     }
     if (queue || !this.#reached(client, resolved)) {
-      this.#waiting.set(client, [...(queue ?? []), { authored, resolved }]);
+      if (queue) queue.push({ authored, resolved });
+      else this.#waiting.set(client, [{ authored, resolved }]);
       return { kind: "waiting" };
     }
     this.#enqueue(client, resolved);
@@ -240,8 +241,10 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
 
   /** The clock at which the next struct of `client` must begin. */
   #nextClock(client: number, queue: readonly Waiting[] | undefined): number {
-    for (const { resolved } of queue?.toReversed() ?? [])
-      if (resolved.span) return resolved.span.end;
+    for (let at = (queue?.length ?? 0) - 1; at >= 0; at--) {
+      const span = queue?.[at]?.resolved.span;
+      if (span) return span.end;
+    }
     // Own structs that were not taken are in nobody's log.
     if (client === this.#peer?.client) return this.#takenTo;
     return this.#stateOf(client);
