@@ -144,6 +144,7 @@ export class Room implements ExchangeHost {
   onCompared(): void {}
   onFork(): void {}
   onHole(): void {}
+  onMended(): void {}
 
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void {
     const { store, effects, tag, env, explain } = this.#options;

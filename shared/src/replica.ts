@@ -31,7 +31,6 @@ import type { VerifyingSuite } from "./log/suite.ts";
 import { limits } from "./protocol/limits.ts";
 import { Effects } from "./sync/effects.ts";
 import { Exchange, type ExchangeHost } from "./sync/exchange.ts";
-import type { Hole } from "./sync/mending.ts";
 import type { Session } from "./sync/session.ts";
 
 /** Entries of one log that may wait for their past in memory. */
@@ -56,8 +55,8 @@ export interface ReplicaHost {
   /** `party` has committed our log up to `seq`; less than before if it lost some. */
   onOwnStored(session: Session, seq: number): void;
   onFork(replica: ReplicaId, seq: number): void;
-  /** Entries of a log cannot be read on this device and are asked for; undefined: they can again. */
-  onHole(replica: ReplicaId, hole: Hole | undefined): void;
+  /** Which entries of a log cannot be read on this device has changed: `exchange.holes`. */
+  onHoles(replica: ReplicaId): void;
   /** The disk refused; everything waits and is tried again. Undefined when it works again. */
   onStoreTrouble(error: unknown): void;
   /** Another tab leads now. Final. */
@@ -312,8 +311,12 @@ export class Replica implements ExchangeHost {
     this.#failed(error);
   }
 
-  onHole(replica: ReplicaId, hole: Hole | undefined): void {
-    this.#options.host.onHole(replica, hole);
+  onHole(replica: ReplicaId): void {
+    this.#options.host.onHoles(replica);
+  }
+
+  onMended(replica: ReplicaId): void {
+    this.#options.host.onHoles(replica);
     this.#load(replica);
   }
 

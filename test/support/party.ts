@@ -209,7 +209,7 @@ export class Tab implements ReplicaHost {
   onFork(replica: ReplicaId): void {
     this.forks.push(replica);
   }
-  onHole(): void {}
+  onHoles(): void {}
   onStoreTrouble(error: unknown): void {
     // A disk may refuse; whatever else comes out of it is a bug.
     if (error instanceof KvFailure) this.troubles.push(error);

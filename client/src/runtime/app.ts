@@ -468,17 +468,19 @@ export class LiveApp implements App {
         trouble.space === space &&
         !holes.some(({ replica }) => replica === trouble.replica),
     );
-    for (const { replica, first, last, applied: shown } of holes) {
+    for (const replica of new Set(holes.map((hole) => hole.replica))) {
+      const own = holes.filter((hole) => hole.replica === replica);
       const author = othersName(core, replica);
+      const { sentTo } = core.sent.get();
       troubles.raise({
         kind: "damaged",
         atMs: env.clock.now(),
         space,
         replica,
-        changes: last - first + 1,
+        changes: own.reduce((sum, { first, last }) => sum + last - first + 1, 0),
         author,
-        shown,
-        sent: author !== undefined || last <= core.sent.get().sentTo,
+        shown: own.every(({ applied }) => applied),
+        sent: author !== undefined || own.every(({ last }) => last <= sentTo),
       });
     }
   }

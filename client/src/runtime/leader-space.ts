@@ -13,7 +13,6 @@ import type { StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
-import type { Hole } from "@skein/shared/sync/mending.ts";
 import type { Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
 import type { Network } from "./api.ts";
@@ -291,8 +290,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.#host.onChanged();
   }
 
-  onHole(replica: ReplicaId, hole: Hole | undefined): void {
-    if (hole === undefined) this.#holes.delete(replica);
+  onHoles(replica: ReplicaId): void {
+    if (!this.replica.exchange.holes.has(replica)) this.#holes.delete(replica);
     else if (!this.#holes.has(replica)) {
       this.#holes.set(replica, { sinceMs: this.core.device.env.clock.now(), told: false });
     }
@@ -302,10 +301,12 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   /** What a relay gives back at once is not worth a word. */
   #lastingHoles(): readonly HoleFact[] {
     const facts: HoleFact[] = [];
-    for (const [replica, { first, last }] of this.replica.exchange.holes) {
+    for (const [replica, holes] of this.replica.exchange.holes) {
       if (this.#holes.get(replica)?.told !== true) continue;
-      const applied = (this.replica.applied.vector.get(replica) ?? 0) >= last;
-      facts.push({ replica, first, last, applied });
+      const appliedTo = this.replica.applied.vector.get(replica) ?? 0;
+      for (const { first, last } of holes) {
+        facts.push({ replica, first, last, applied: appliedTo >= last });
+      }
     }
     return facts;
   }

@@ -115,6 +115,7 @@ async function spaceAccess(tag: SpaceTag): Promise<SpaceAccess> {
       onCompared: quiet,
       onFork: quiet,
       onHole: quiet,
+      onMended: quiet,
       onInvite: quiet,
       onSessionClosed: quiet,
       onIdle: quiet,

@@ -91,11 +91,11 @@ async function damagedFrom(log: LogRows, hole: Hole): Promise<DamagedEntries> {
 
 /** The segment that holds `seq`, or the hole it is in. */
 export async function readSegmentWith(
-  { tx, suite, space, replica }: LogRows,
+  { tx, suite, space, replica, head }: LogRows,
   seq: number,
 ): Promise<ReadSegment | Hole> {
   const found = await segmentWith(tx, space, replica, seq);
-  if (found === undefined) return { first: seq, detail: "they are missing" };
+  if (found === undefined) return { first: head.from, detail: "they are missing" };
   const { begin, segment } = found;
   const runs = unpackSegment(suite, begin, segment);
   if (isMalformed(runs)) return { first: begin, detail: runs.message };

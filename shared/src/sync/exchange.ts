@@ -54,8 +54,10 @@ export interface ExchangeHost {
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
   onSessionClosed(session: Session): void;
   onStoreFailed(error: unknown): void;
-  /** Entries of a log cannot be read here and are asked for; undefined when they can again. */
-  onHole(replica: ReplicaId, hole: Hole | undefined): void;
+  /** Entries of a log cannot be read here and are asked for: `holes` tells which. */
+  onHole(replica: ReplicaId): void;
+  /** Some or all of them can be read again. */
+  onMended(replica: ReplicaId): void;
   /** Nothing is on its way into the store any more (`idle`). */
   onIdle(): void;
 }
@@ -102,7 +104,8 @@ export class Exchange implements SessionOwner, IntakeHost {
       holders: () => this.sessions,
       hashes: (replica, first, last) => store.hashes(replica, first, last),
       repair: (run) => store.repair?.(run) ?? Promise.resolve("unfit"),
-      onHole: (replica, hole) => this.#onHole(replica, hole),
+      onHole: (replica) => options.host.onHole(replica),
+      onMended: (replica) => this.#onMended(replica),
     });
   }
 
@@ -151,7 +154,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   /** Entries that are held and cannot be read, by log. */
-  get holes(): ReadonlyMap<ReplicaId, Hole> {
+  get holes(): ReadonlyMap<ReplicaId, readonly Hole[]> {
     return this.#mending.holes;
   }
 
@@ -189,14 +192,20 @@ export class Exchange implements SessionOwner, IntakeHost {
     }
     const offer = () => this.#intake.offer(session, publicKey, run);
     if (!this.#mending.wants(run, this.holdings.to(run.replica))) return offer();
-    this.effects.start(this.#mending.mend(publicKey, run), offer, (error) => {
+    const mended = (isWhole: boolean): void => {
+      if (isWhole) session.runMended(run.replica, lastSeq(run));
+      this.#mending.ask();
+      offer();
+    };
+    this.effects.start(this.#mending.mend(publicKey, run), mended, (error) => {
       offer();
       this.#options.host.onStoreFailed(error);
     });
   }
 
-  #onHole(replica: ReplicaId, hole: Hole | undefined): void {
-    this.#options.host.onHole(replica, hole);
+  #onMended(replica: ReplicaId): void {
+    if (this.effects.closed) return;
+    this.#options.host.onMended(replica);
     // What could not be read for others may be readable now.
     for (const session of this.sessions) session.offerFromStore(replica);
   }
@@ -271,6 +280,9 @@ export class Exchange implements SessionOwner, IntakeHost {
   onClosed(session: Session): void {
     this.sessions.delete(session);
     this.#options.host.onSessionClosed(session);
+    // Who has given up leading closes all sessions, one after the other.
+    if (this.effects.closed) return;
+    this.#mending.ask();
     // What was asked of it may be held by another: compare, who has it will say so.
     for (const other of this.sessions) {
       if (!other.withRelay && other.missing > 0) other.compare();

@@ -32,6 +32,8 @@ export interface RunSource {
   runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
   /** The run begins after `from`: entries `from`… are missing. */
   runMissing(replica: ReplicaId, from: number): void;
+  /** What is held up to `seq` cannot be read (truncated, damaged): it is held against nobody. */
+  runNotCompared(replica: ReplicaId, seq: number): void;
   /** Everything up to `seq` is durable here, or was already. */
   runHeld(replica: ReplicaId, seq: number): void;
 }
@@ -152,8 +154,7 @@ export class Intake {
     const compared = (held: readonly Uint8Array[]): void => {
       const previous = run.first === 1 ? zeroHash : held[0];
       const ours = held[last - from];
-      // What cannot be compared (truncated, damaged) is neither confirmed nor held against anybody.
-      if (previous === undefined || ours === undefined) return source.runMissing(replica, last + 1);
+      if (previous === undefined || ours === undefined) return source.runNotCompared(replica, last);
       const theirs = chainHashes(suite, space, run, previous).at(-1) ?? zeroHash;
       if (equalBytes(theirs, ours)) source.runHeld(replica, last);
       else source.runForks(replica, last, theirs);

@@ -7,8 +7,11 @@
  *
  * Invariants:
  *  1. What is put in the place of damaged entries has its log's chain and signature.
- *  2. Of each log one hole is known, the one that was read last; reading on finds the next.
- *  3. One session is asked at a time, each once before any is asked again.
+ *  2. Of each log the holes are known that reading has come upon; reading on finds the next.
+ *  3. One session is asked for one hole of a log at a time, each once before any is asked again,
+ *     and none again before it had time to answer.
+ *  4. Runs of one log are put in their place in the order in which they came: each needs the hash
+ *     before it.
  */
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { chainHashes, verifyHead, zeroHash } from "../log/chain.ts";
@@ -35,8 +38,10 @@ export interface MendingOptions {
     last: number,
   ) => Promise<readonly Uint8Array[]>;
   readonly repair: (run: VerifiedRun) => Promise<Repaired>;
-  /** A hole was found, or is smaller now; undefined when the log can be read again. */
-  readonly onHole: (replica: ReplicaId, hole: Hole | undefined) => void;
+  /** A hole was found that was not known. */
+  readonly onHole: (replica: ReplicaId) => void;
+  /** A hole is smaller now, or gone: more of the log can be read. */
+  readonly onMended: (replica: ReplicaId) => void;
 }
 
 /** Entries `first` to `last` cannot be read. */
@@ -51,13 +56,17 @@ interface Known extends Hole {
 
 export class Mending {
   readonly #options: MendingOptions;
-  readonly #holes = new Map<ReplicaId, Known>();
+  /** Of each log, those first that were asked for longest ago. */
+  readonly #holes = new Map<ReplicaId, readonly Known[]>();
+  /** The last run of each log that is being put in its place. */
+  readonly #turns = new Map<ReplicaId, Promise<unknown>>();
 
   constructor(options: MendingOptions) {
     this.#options = options;
   }
 
-  get holes(): ReadonlyMap<ReplicaId, Hole> {
+  /** Never an empty list. */
+  get holes(): ReadonlyMap<ReplicaId, readonly Hole[]> {
     return this.#holes;
   }
 
@@ -72,50 +81,75 @@ export class Mending {
   }
 
   #found(replica: ReplicaId, { first, last }: Hole): void {
-    const known = this.#holes.get(replica);
-    if (known?.first !== first || known.last !== last) {
-      this.#holes.set(replica, { first, last, asked: new WeakSet() });
-      this.#options.onHole(replica, { first, last });
+    const known = this.#holes.get(replica) ?? [];
+    if (!known.some((hole) => hole.first === first && hole.last === last)) {
+      const others = known.filter((hole) => hole.last < first || hole.first > last);
+      this.#holes.set(replica, [...others, { first, last, asked: new WeakSet() }]);
+      this.#options.onHole(replica);
     }
     this.ask();
   }
 
   /** Somebody may hold more than before, or did not answer. */
   ask(): void {
-    for (const [replica, hole] of this.#holes) this.#askFor(replica, hole);
+    for (const [replica, holes] of this.#holes) this.#askFor(replica, holes);
   }
 
-  #askFor(replica: ReplicaId, { first, last, asked }: Known): void {
+  #askFor(replica: ReplicaId, holes: readonly Known[]): void {
     const holders = [...this.#options.holders()];
     if (holders.some((holder) => holder.isLending(replica))) return;
-    const able = holders.filter((holder) => holder.mayLend(replica, first));
-    const next = able.find((holder) => !asked.has(holder)) ?? able[0];
-    if (next === undefined) return;
-    if (asked.has(next)) for (const holder of able) asked.delete(holder);
-    asked.add(next);
-    next.lend(replica, first, last);
+    for (const hole of holes) {
+      const { first, last, asked } = hole;
+      // The hash before it is needed: that hole comes first.
+      if (holes.some((before) => before.last === first - 1)) continue;
+      const able = holders.filter((holder) => holder.mayLend(replica, first));
+      const next = able.find((holder) => !asked.has(holder)) ?? able[0];
+      if (next === undefined) continue;
+      if (asked.has(next)) for (const holder of able) asked.delete(holder);
+      asked.add(next);
+      this.#holes.set(replica, [...holes.filter((other) => other !== hole), hole]);
+      return next.lend(replica, first, last);
+    }
   }
 
   /** Whether `run` may stand in for what is damaged. @param heldTo where the log ends here. */
   wants(run: Run, heldTo: number): boolean {
-    const hole = this.#holes.get(run.replica);
-    return (
-      hole !== undefined &&
-      run.first <= hole.last &&
-      lastSeq(run) >= hole.first &&
-      lastSeq(run) <= heldTo
-    );
+    const last = lastSeq(run);
+    const holes = this.#holes.get(run.replica) ?? [];
+    return last <= heldTo && holes.some((hole) => run.first <= hole.last && last >= hole.first);
   }
 
-  /** Checks `run` and puts it where it belongs. Rejects only when the store failed. */
-  async mend(publicKey: Uint8Array, run: Run): Promise<void> {
+  /**
+   * Checks `run` and puts it where it belongs; whether all its entries can be read now. Rejects only
+   * when the store failed.
+   */
+  mend(publicKey: Uint8Array, run: Run): Promise<boolean> {
+    const { replica } = run;
+    const mending = (this.#turns.get(replica) ?? Promise.resolve()).then(() =>
+      this.#mend(publicKey, run),
+    );
+    const turn: Promise<void> = mending.then(
+      () => this.#endTurn(replica, turn),
+      () => this.#endTurn(replica, turn),
+    );
+    this.#turns.set(replica, turn);
+    return mending;
+  }
+
+  #endTurn(replica: ReplicaId, turn: Promise<void>): void {
+    if (this.#turns.get(replica) === turn) this.#turns.delete(replica);
+  }
+
+  async #mend(publicKey: Uint8Array, run: Run): Promise<boolean> {
     const { suite, space, repair } = this.#options;
     const previous = await this.#hashBefore(run);
-    if (previous === undefined) return;
+    if (previous === undefined) return false;
     const hashes = chainHashes(suite, space, run, previous);
-    if (!(await verifyHead(suite, space, run, hashes, publicKey))) return;
+    if (!(await verifyHead(suite, space, run, hashes, publicKey))) return false;
     const outcome = await repair({ ...run, publicKey, previous, hashes });
-    if (outcome !== "unfit") this.#mended(run);
+    if (outcome === "unfit") return false;
+    this.#mended(run);
+    return true;
   }
 
   /** Undefined where it cannot be read either: then that is mended first. */
@@ -131,12 +165,14 @@ export class Mending {
   }
 
   #mended(run: Run): void {
-    const hole = this.#holes.get(run.replica);
-    if (hole === undefined) return;
-    const first = run.first <= hole.first ? Math.max(hole.first, lastSeq(run) + 1) : hole.first;
-    const left = first <= hole.last ? { ...hole, first } : undefined;
-    if (left === undefined) this.#holes.delete(run.replica);
-    else this.#holes.set(run.replica, left);
-    this.#options.onHole(run.replica, left);
+    const { replica } = run;
+    const left = (this.#holes.get(replica) ?? []).flatMap((hole) => [
+      { ...hole, last: Math.min(hole.last, run.first - 1) },
+      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1) },
+    ]);
+    const holes = left.filter(({ first, last }) => first <= last);
+    if (holes.length === 0) this.#holes.delete(replica);
+    else this.#holes.set(replica, holes);
+    this.#options.onMended(replica);
   }
 }

@@ -29,7 +29,6 @@ import {
 } from "./connection.ts";
 import { Effects } from "./effects.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
-import type { Hole } from "./mending.ts";
 import { Session } from "./session.ts";
 
 export const tag: SpaceTag = spaceTag(new Uint8Array(16).fill(7));
@@ -43,7 +42,6 @@ export const suite = nobleSuite(random);
 /** A party with a store: a relay, or a device that pushes the given logs. */
 export class TestParty implements ConnectionHost, ExchangeHost {
   readonly store: LogStore & Partial<RepairableStore>;
-  readonly holes: (Hole | undefined)[] = [];
   readonly effects = new Effects((error) => {
     throw error;
   });
@@ -189,9 +187,8 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   onFork(_session: Session, replica: ReplicaId): void {
     this.forks.push(replica);
   }
-  onHole(_replica: ReplicaId, hole: Hole | undefined): void {
-    this.holes.push(hole);
-  }
+  onHole(): void {}
+  onMended(): void {}
   onInvite(): void {}
   onSessionClosed(): void {}
   onStoreFailed(error: unknown): void {

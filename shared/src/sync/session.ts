@@ -340,22 +340,29 @@ export class Session implements RunSource, Holder {
     return this.#state === "following" && this.mayWant && this.#theirTo(replica) >= seq;
   }
 
-  lend(replica: ReplicaId, first: number, last: number): void {
+  lend(replica: ReplicaId, first: number, lastLacked: number): void {
+    // Of what both hold, and are known to: that tells it from entries that are new to us.
+    this.confirm();
+    const last = Math.min(lastLacked, this.#theirTo(replica));
     this.#borrows.set(replica, { last, askedAtMs: this.connection.env.clock.now() });
-    // Of what we hold together: that tells it from entries that are new to us.
-    const held = Math.min(last, this.#theirTo(replica));
     this.connection.send({
       type: "want",
       space: this.mySpace,
       replica,
       first,
-      last: held,
+      last,
       form: "entries",
     });
   }
 
   isLending(replica: ReplicaId): boolean {
     return this.#borrows.has(replica);
+  }
+
+  /** A run of theirs, which ends with `seq`, stands in for what is damaged. */
+  runMended(replica: ReplicaId, seq: number): void {
+    const asked = this.#borrows.get(replica);
+    if (asked !== undefined && seq >= asked.last) this.#borrows.delete(replica);
   }
 
   isWanting(replica: ReplicaId): boolean {
@@ -508,8 +515,15 @@ export class Session implements RunSource, Holder {
 
   runMissing(replica: ReplicaId, from: number): void {
     this.#releaseWindow(replica, Number.POSITIVE_INFINITY);
-    // What is held and could not be compared is not missing.
-    if (from > this.#owner.holdings.to(replica)) this.want(replica, from, Number.MAX_SAFE_INTEGER);
+    this.want(replica, from, Number.MAX_SAFE_INTEGER);
+  }
+
+  runNotCompared(replica: ReplicaId, seq: number): void {
+    if (this.isClosed) return;
+    this.#releaseWindow(replica, seq);
+    // Where both are known to agree it was confirmed before, and is again: else it would count as
+    // under way there for ever.
+    if (this.agreesAt(replica, seq)) this.#confirmSoon(replica, seq);
   }
 
   runHeld(replica: ReplicaId, seq: number): void {
@@ -517,9 +531,11 @@ export class Session implements RunSource, Holder {
     this.#agree(replica, seq);
     const asked = this.#wants.get(replica);
     if (asked !== undefined && seq >= asked.first) this.#wants.delete(replica);
-    const borrowed = this.#borrows.get(replica);
-    if (borrowed !== undefined && seq >= borrowed.last) this.#borrows.delete(replica);
     this.#releaseWindow(replica, seq);
+    this.#confirmSoon(replica, seq);
+  }
+
+  #confirmSoon(replica: ReplicaId, seq: number): void {
     this.#toConfirm.set(replica, Math.max(this.#toConfirm.get(replica) ?? 0, seq));
     const now = this.connection.env.clock.now();
     // A relay needs a device's word only to open the window; an author waits for theirs.
@@ -731,6 +747,8 @@ export class Session implements RunSource, Holder {
 
   /** They hold it and cannot read it: what else is under way of the log stays as it is. */
   #lendTo(replica: ReplicaId, next: number, last: number): void {
+    // Who asks again waits for that answer alone.
+    this.#lent = this.#lent.filter((lent) => lent.replica !== replica);
     if (this.#lent.length >= limits.wantsMax) {
       return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
     }
@@ -839,16 +857,15 @@ export class Session implements RunSource, Holder {
     const sent = (run: Run | undefined): void => {
       this.#reading = false;
       if (this.isClosed) return;
+      const cursor = this.#cursor(replica);
       const publicKey = this.#owner.publicKeyOf(replica);
-      if (run !== undefined && publicKey !== undefined) {
-        this.#sendRun(this.#cursor(replica), run, publicKey, (log, epoch) =>
-          frameOfRun(log, epoch, run),
-        );
+      const isSent = run !== undefined && publicKey !== undefined && !cursor.forked;
+      if (isSent) {
+        this.#sendRun(cursor, run, publicKey, (log, epoch) => frameOfRun(log, epoch, run));
         lent.next = lastSeq(run) + 1;
       }
       // What cannot be read here either, they ask of another.
-      if (run === undefined || lent.next > last)
-        this.#lent = this.#lent.filter((it) => it !== lent);
+      if (!isSent || lent.next > last) this.#lent = this.#lent.filter((each) => each !== lent);
       this.#pump();
     };
     this.#reading = true;
