@@ -196,6 +196,34 @@ describe("tabs of one device", () => {
     expect(relay.connectionCount).toBe(2);
   });
 
+  it("show what the leading one applied and died before it told", async () => {
+    const ana = await member("Ana");
+    const tag = await ana.tab.app.createSpace("Garden");
+    const second = await ana.browser.tab();
+    const ben = await member("Ben");
+    const bensSpace = await joined(ben.tab, await inviteFrom(spaceOf(second, tag)));
+    const bens = await general(bensSpace);
+    const [shown, hidden] = [
+      await general(spaceOf(second, tag)),
+      await general(spaceOf(ana.tab, tag)),
+    ];
+    await bens.post("before");
+    await vi.waitFor(() => expect(shown.messages.get()).toHaveLength(1), eventually);
+
+    ana.browser.muted.add(ana.tab.number);
+    await bens.post("untold");
+    await bensSpace.createChannel("orchard");
+    await vi.waitFor(() => expect(hidden.messages.get()).toHaveLength(2), eventually);
+    await vi.waitFor(
+      () => expect(spaceOf(ana.tab, tag).channels.get()).toHaveLength(2),
+      eventually,
+    );
+    expect(shown.messages.get()).toHaveLength(1);
+    ana.tab.close();
+    await vi.waitFor(() => expect(shown.messages.get()).toHaveLength(2), eventually);
+    await vi.waitFor(() => expect(spaceOf(second, tag).channels.get()).toHaveLength(2), eventually);
+  });
+
   it("learn of a new identity, of new spaces and of names from one another", async () => {
     const browser = world.browser("Ana");
     const [first, second] = [await browser.tab(), await browser.tab()];

@@ -71,6 +71,8 @@ export class Browser {
   readonly #tabs = new Set<LiveApp>();
   readonly #marks = new Map<string, string>();
   #count = 0;
+  /** Numbers of tabs whose word reaches no other tab any more, as of one that is about to die. */
+  readonly muted = new Set<number>();
   /** Every write fails while this is set. */
   full = false;
 
@@ -110,6 +112,10 @@ export class Browser {
       newChannel: (name) => {
         const channel = new BroadcastChannel(prefix + name);
         (channel as unknown as { unref(): void }).unref();
+        const post = channel.postMessage.bind(channel);
+        channel.postMessage = (message) => {
+          if (!this.muted.has(number)) post(message);
+        };
         return channel;
       },
       newSocket: (address) =>

@@ -66,6 +66,7 @@ export class SpaceCatalog {
         const { catalog } = core.documents;
         if (entries.some(({ document }) => document === catalog)) this.#refresh.ask();
       }),
+      core.onMissed.on(() => this.#refresh.ask()),
       core.device.tabs.on("catalog", ({ space }) => {
         if (space === core.tag && this.#engine === undefined) this.#refresh.ask();
       }),

@@ -19,6 +19,8 @@ import { shownMs } from "./shown-ms.ts";
 /** Read at first, and at a time when somebody scrolls back. */
 const firstPage = 60;
 const pageMessages = 100;
+/** As much as one application brings (shared/replica.ts). */
+const missedMax = 512;
 /** So much of what is unread is read at once, to begin where the person left off. */
 const unreadMax = 500;
 const unreadContext = 20;
@@ -77,6 +79,13 @@ export class LiveChannel implements OpenChannel {
     );
     this.#undo.push(
       core.onApplied.on((entries) => this.#applied(entries)),
+      core.onMissed.on(() => {
+        const { troubles } = core.device;
+        this.#readNewest().then(
+          () => troubles.storage(`channel ${channel}`, undefined),
+          (error: unknown) => troubles.storage(`channel ${channel}`, error),
+        );
+      }),
       core.device.platform.page.onHide(() => this.#keepDraft()),
     );
   }
@@ -190,6 +199,13 @@ export class LiveChannel implements OpenChannel {
     const page = await core.device.models.messagesBefore(core.tag, channel, oldest, limit);
     this.#window.prepend(page);
     this.#changed();
+  }
+
+  async #readNewest(): Promise<void> {
+    const { core, channel } = this.#options;
+    const page = await core.device.models.messagesBefore(core.tag, channel, undefined, missedMax);
+    const news = page.messages.filter((message) => this.#window.add(message));
+    if (news.length > 0) this.#changed();
   }
 
   #applied(entries: readonly ReadyEntry[]): void {

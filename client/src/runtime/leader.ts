@@ -210,6 +210,10 @@ export class Leader {
             if (said.space === tag) space.presence.attend(said.tab, said.attention);
           }
           this.#undo.push(this.#alarm.add(space));
+          // The last leader may have died between applying and telling.
+          const { applied } = space.replica;
+          device.tabs.post({ kind: "applied", space: tag, entries: [], state: applied });
+          this.#effects.start(core.applied([], applied), () => this.#changed());
           // A tab may have appended while the database was read.
           this.#effects.start(device.store.writerBase(tag, core.replica), ({ head }) => {
             if (head !== undefined) space.replica.ownAppended(head);

@@ -111,6 +111,7 @@ export class LiveNote implements OpenNote {
       core.onApplied.on((entries) => {
         if (entries.some((entry) => entry.document === document)) this.#pull();
       }),
+      core.onMissed.on(() => this.#pull()),
       core.onTrouble.on((error) => {
         const troubled = error !== undefined && !this.#session.saved;
         this.trouble.set(troubled ? core.device.troubles.troubleOf(error) : undefined);

@@ -14,19 +14,24 @@ export class PersonalSettings {
   readonly #settings = new LwwMap<Uint8Array>();
   readonly #version = new Cell(0);
   readonly #byKey = new Map<string, Observable<string | undefined>>();
-  readonly #unlisten: () => void;
+  readonly #undo: (() => void)[];
   readonly ready: Promise<void>;
 
   constructor(core: SpaceCore) {
     this.#core = core;
-    this.#unlisten = core.onApplied.on((entries) => {
-      for (const { replica, seq, lamport, document, operations } of entries) {
-        if (document !== core.documents.settings) continue;
-        operations.forEach((operation, index) => {
-          this.#take({ id: { replica, seq, index }, lamport }, operation);
-        });
-      }
-    });
+    this.#undo = [
+      core.onApplied.on((entries) => {
+        for (const { replica, seq, lamport, document, operations } of entries) {
+          if (document !== core.documents.settings) continue;
+          operations.forEach((operation, index) => {
+            this.#take({ id: { replica, seq, index }, lamport }, operation);
+          });
+        }
+      }),
+      core.onMissed.on(() => {
+        this.#load().catch((error: unknown) => core.device.troubles.storage("settings", error));
+      }),
+    ];
     this.ready = this.#load();
   }
 
@@ -52,7 +57,7 @@ export class PersonalSettings {
   }
 
   close(): void {
-    this.#unlisten();
+    for (const undo of this.#undo) undo();
   }
 
   async #load(): Promise<void> {

@@ -88,6 +88,8 @@ export class SpaceCore {
   readonly onWritten = new Events<WrittenEntry>();
   /** Entries are in the read models. */
   readonly onApplied = new Events<readonly ReadyEntry[]>();
+  /** More was applied than this tab was told of: what it keeps of the read models is read anew. */
+  readonly onMissed = new Events<void>();
   /** Own entries wait for a database that refuses them; undefined once it takes them again. */
   readonly onTrouble = new Events<unknown>();
 
@@ -283,15 +285,23 @@ export class SpaceCore {
   }
 
   async applied(entries: readonly ReadyEntry[], state: AppliedState): Promise<void> {
+    // Versions count applications; one goes untold where a leader dies right after its commit.
+    const missed = state.version > this.#appliedVersion + (entries.length > 0 ? 1 : 0);
     if (state.version > this.#appliedVersion) {
       this.#appliedVersion = state.version;
       this.vector.set(state.vector);
     }
     this.head.set(Math.max(this.head.get(), state.vector.get(this.replica) ?? 0));
-    const ofMembers = entries.filter(({ document }) => document === this.documents.membership);
-    await this.#members.restore(ofMembers.flatMap(keptOperations));
+    const { membership } = this.documents;
+    const ofMembers = entries.filter(({ document }) => document === membership);
+    await this.#members.restore(
+      missed
+        ? await this.device.models.operations(this.tag, membership)
+        : ofMembers.flatMap(keptOperations),
+    );
     this.membership.set(this.#members.membership);
     this.onApplied.emit(entries);
+    if (missed) this.onMissed.emit();
   }
 
   async registered(register: StoredRegister): Promise<void> {
