@@ -15,11 +15,14 @@ const random = {
   fraction: () => 0.5,
 };
 
-async function newWriter(onTrouble: (error: unknown) => void): Promise<Writer> {
+async function newWriter(
+  onTrouble: (error: unknown) => void,
+  clock = { now: () => 1_000 },
+): Promise<Writer> {
   const suite = nobleSuite(random);
   const pair = await suite.newSigningPair();
   return new Writer({
-    env: { clock: { now: () => 1_000 }, random },
+    env: { clock, random },
     sealer: {
       keyring: new Keyring(suite, space, random.bytes(32)),
       space,
@@ -56,6 +59,21 @@ describe("a writer", () => {
     const next = writer.append(document, () => [{ kind: 0x30, payload: new Uint8Array(3) }]);
     await expect(broken).rejects.toBe(mistake);
     expect((await next).head.to).toBe(1);
+    expect((await next).index).toBe(1);
     expect(troubles.filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it("says the time in the next entry if it was to be said in one that was never made", async () => {
+    let now = 1_000;
+    const writer = await newWriter(() => {}, { now: () => now });
+    const operation = { kind: 0x30, payload: new Uint8Array(3) };
+    expect((await writer.append(document, () => [operation])).index).toBe(1);
+    now += 3_600_000;
+    const broken = writer.append(document, () => {
+      throw new Error("no such peer");
+    });
+    await expect(broken).rejects.toThrow("no such peer");
+    expect((await writer.append(document, () => [operation])).index).toBe(1);
+    expect((await writer.append(document, () => [operation])).index).toBe(0);
   });
 });

@@ -74,6 +74,8 @@ interface Sealed {
   readonly lamport: number;
   readonly named: ReadonlyMap<ReplicaId, number>;
   readonly openedAt: number;
+  /** The time that it says, if it says one. */
+  readonly clockAtMs: number | undefined;
   readonly index: number;
   /** False for an entry that only merges dependencies. */
   readonly carries: boolean;
@@ -180,6 +182,7 @@ export class Writer {
     this.#sealed = undefined;
     if (outcome.kind === "moved") return undefined;
     this.#openedAt ??= sealed.openedAt;
+    this.#clockAtMs = sealed.clockAtMs ?? this.#clockAtMs;
     return sealed.carries
       ? { head: outcome.head, lamport: sealed.lamport, index: sealed.index }
       : undefined;
@@ -203,8 +206,8 @@ export class Writer {
 
     const operations: RawOperation[] = [];
     const now = env.clock.now();
-    if (!carries || openedAt === seq || now - this.#clockAtMs >= clockEveryMs) {
-      this.#clockAtMs = now;
+    const saysTime = !carries || openedAt === seq || now - this.#clockAtMs >= clockEveryMs;
+    if (saysTime) {
       operations.push({ kind: clockKind, payload: new ByteWriter(8).varint(now).finish() });
     }
     const index = operations.length;
@@ -241,7 +244,8 @@ export class Writer {
       hashes: [hash],
     };
     const named = namedAfter(base.named, deps);
-    return { base: base.head, run, lamport, named, openedAt, index, carries };
+    const clockAtMs = saysTime ? now : undefined;
+    return { base: base.head, run, lamport, named, openedAt, clockAtMs, index, carries };
   }
 }
 
