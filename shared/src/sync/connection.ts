@@ -242,12 +242,20 @@ export class Connection {
     if (!this.ended) this.#options.wire.send(frame);
   }
 
-  /** Calls back when the other side has read all that was sent up to now; never if it ends before. */
-  whenRead(done: () => void): void {
-    if (this.ended) return;
+  /**
+   * Calls back when the other side has read all that was sent up to now; never if it ends before, or
+   * after what is returned was called.
+   */
+  whenRead(done: () => void): () => void {
     const token = this.#nextProbe++;
-    this.#probes.set(token, done);
+    if (!this.ended) this.#probes.set(token, done);
     this.#write({ type: "ping", token });
+    return () => this.#probes.delete(token);
+  }
+
+  /** Questions whether something was read that are still open. */
+  get probes(): number {
+    return this.#probes.size;
   }
 
   /** This side's number of a log, announced to the other side if it was not yet. */

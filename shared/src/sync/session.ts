@@ -169,6 +169,8 @@ export class Session implements RunSource, Holder {
 
   /** Sent since the other side was last known to have read everything. */
   #registerBytesOut = 0;
+  /** Takes back the question whether they have. */
+  #forgetRegisters = (): void => {};
   /** Registers that wait for that; each once, whatever becomes of it. */
   readonly #registersDue = new Map<string, Pick<StoredRegister, "replica" | "name">>();
 
@@ -381,7 +383,7 @@ export class Session implements RunSource, Holder {
     this.#registerBytesOut += bytes.length;
     this.connection.send({ type: "register", space: this.mySpace, publicKey, register: bytes });
     if (this.#registerBytesOut >= registerBytesOutMax) {
-      this.connection.whenRead(() => this.#registersRead());
+      this.#forgetRegisters = this.connection.whenRead(() => this.#registersRead());
     }
   }
 
@@ -415,6 +417,7 @@ export class Session implements RunSource, Holder {
     this.#wants.clear();
     this.#borrows.clear();
     this.#registersDue.clear();
+    this.#forgetRegisters();
     this.#lent = [];
     this.#divergent.clear();
     this.#toConfirm.clear();

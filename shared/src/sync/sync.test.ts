@@ -372,4 +372,22 @@ describe("registers", () => {
     expect(device.exchange.holdings.register(ana.replica, newer.name)?.number).toBe(2);
     expect([...device.endings, ...relay.endings]).toEqual([]);
   });
+
+  it("wait no longer once their session has ended", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const relay = new TestParty("relay", env);
+    const device = new TestParty("device", env);
+    for (let index = 0; index < 30; index++) {
+      relay.exchange.ownRegister(await register(ana, index, 1, 60_000));
+    }
+    device.tap = (frame) => frame[0] !== pongType;
+    const { theirs } = device.connect(relay);
+    await settle();
+    expect(theirs.probes).toBe(1);
+    device.session?.leave(codes.closed, 0, "");
+    await settle();
+    expect(theirs.ended).toBe(false);
+    expect(theirs.probes).toBe(0);
+  });
 });
