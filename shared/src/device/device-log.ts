@@ -26,7 +26,15 @@ import {
   segmentHashes,
   type StoredRun,
 } from "./log-segments.ts";
-import { hashAt, headOf, type HeadRow, headRow, segmentRow, segmentsFrom } from "./segment-rows.ts";
+import {
+  hashAt,
+  hashRepeated,
+  headOf,
+  type HeadRow,
+  headRow,
+  segmentRow,
+  segmentsFrom,
+} from "./segment-rows.ts";
 import { stores } from "./stores.ts";
 
 /** A row of `registers`. Its key holds replica and name. */
@@ -94,9 +102,21 @@ export class DeviceLog implements LogStore, RepairableStore {
       if (head === undefined || first < head.from || first > head.to || last < first) return hashes;
       const end = Math.min(last, head.to);
       const log = { tx, suite: this.#suite, space, replica, head };
-      for await (const read of segmentsFrom(log, first, end)) {
-        const all = segmentHashes(this.#suite, space, replica, read);
-        hashes.push(...all.slice(read.seq - read.begin, end - read.begin + 1));
+      const collect = async (from: number): Promise<void> => {
+        for await (const read of segmentsFrom(log, from, end)) {
+          const all = segmentHashes(this.#suite, space, replica, read);
+          hashes.push(...all.slice(read.seq - read.begin, end - read.begin + 1));
+        }
+      };
+      try {
+        await collect(first);
+      } catch (error) {
+        // Who goes on behind damage needs no more of it than its last hash.
+        const isFirst = error instanceof DamagedEntries && hashes.length === 0;
+        const repeated = isFirst ? await hashRepeated(log, first) : undefined;
+        if (repeated === undefined) throw error;
+        hashes.push(repeated);
+        await collect(first + 1);
       }
       return hashes;
     });

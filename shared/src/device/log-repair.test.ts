@@ -142,6 +142,24 @@ describe("a damaged log", () => {
     expect(await store.repair(space, log.run(1))).toBe("unfit");
   });
 
+  test("tells the hash of its last damaged entry, which what stands behind repeats", async () => {
+    const { store, log } = await damagedLog([100, 50], [150]);
+    await store.append(space, [log.run(3)]);
+    expect((await store.read(space, ana, 151, everything))?.entries).toHaveLength(3);
+    expect(await store.hashes(space, ana, 150, 153)).toEqual(log.slice(150, 153).hashes);
+    expect(await store.hashes(space, ana, 150, 150)).toEqual(log.slice(150, 150).hashes);
+    await expect(store.hashes(space, ana, 149, 153)).rejects.toMatchObject({
+      first: 101,
+      last: 150,
+    });
+  });
+
+  test("is missed from its beginning, wherever reading begins", async () => {
+    const { kv, store } = await damagedLog([100, 100], []);
+    await spoil(kv, 1, true);
+    expect(await damageFrom(store, 50, 200)).toMatchObject({ first: 1, last: 100 });
+  });
+
   test("is left alone where it is whole", async () => {
     const { store, log } = await damagedLog([100, 100], [150]);
     expect(await store.repair(space, log.slice(1, 100))).toBe("whole");

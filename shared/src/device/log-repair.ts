@@ -15,7 +15,14 @@ import type { VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import type { Writing } from "./kv.ts";
 import { newSegment, packRun } from "./log-segments.ts";
-import { hashAt, headRow, holeEnd, type LogRows, readSegmentWith } from "./segment-rows.ts";
+import {
+  hashAt,
+  hashRepeated,
+  headRow,
+  holeEnd,
+  type LogRows,
+  readSegmentWith,
+} from "./segment-rows.ts";
 import { stores } from "./stores.ts";
 
 /** In a transaction over `heads` and `segments`; by the rules of `RepairableStore.repair`. */
@@ -51,7 +58,7 @@ export async function repairLog(
 
 /** Whether `run` joins what is whole around the hole in which its entries `from`..`to` lie. */
 async function fits(log: LogRows, run: VerifiedRun, from: number, to: number): Promise<boolean> {
-  const [before, behind] = [await hashKnownBefore(log, from), await hashKnownAt(log, to)];
+  const [before, behind] = [await hashKnownBefore(log, from), await hashRepeated(log, to)];
   return (
     (before === undefined || equalBytes(before, hashBefore(run, from))) &&
     (behind === undefined || equalBytes(behind, hashBefore(run, to + 1)))
@@ -63,14 +70,6 @@ async function hashKnownBefore(log: LogRows, seq: number): Promise<Uint8Array | 
   if (seq === 1) return zeroHash;
   const before = await readSegmentWith(log, seq - 1);
   return "detail" in before ? undefined : hashAt(log, seq - 1);
-}
-
-/** The hash of `seq`, if something that is whole names it: the segment behind, or the head. */
-async function hashKnownAt(log: LogRows, seq: number): Promise<Uint8Array | undefined> {
-  if (seq === log.head.to) return log.head.hash;
-  const behind = await readSegmentWith(log, seq + 1);
-  if ("detail" in behind || behind.begin !== seq + 1) return undefined;
-  return behind.segment.previous;
 }
 
 /** Hash of the entry before `seq`, by the run alone. */

@@ -113,6 +113,14 @@ export async function hashAt(log: LogRows, seq: number): Promise<Uint8Array> {
   return hash;
 }
 
+/** The hash of `seq`, if something that is whole repeats it: the segment behind, or the head. */
+export async function hashRepeated(log: LogRows, seq: number): Promise<Uint8Array | undefined> {
+  if (seq === log.head.to) return log.head.hash;
+  const behind = await readSegmentWith(log, seq + 1);
+  if ("detail" in behind || behind.begin !== seq + 1) return undefined;
+  return behind.segment.previous;
+}
+
 /** Seq before the next segment that begins behind `seq`; the head's if there is none. */
 export async function holeEnd({ tx, space, replica, head }: LogRows, seq: number): Promise<number> {
   const [row] = await tx.range(stores.segments, {
