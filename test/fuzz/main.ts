@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 import type { Figures, Finding } from "./fuzz.ts";
-import { inputsTold, isInputTold, newSharedInput, toldInput } from "./shared-input.ts";
+import { inputsTold, isInputRunning, newSharedInput, toldInput } from "./shared-input.ts";
 import { shrink } from "./shrink.ts";
 import type { Input } from "./target.ts";
 import { targets } from "./targets.ts";
@@ -110,7 +110,7 @@ function runThread(
   let hung = false;
   const watch = setInterval(() => {
     const now = inputsTold(work.shared);
-    if (now !== told || !isInputTold(work.shared)) {
+    if (now !== told || !isInputRunning(work.shared)) {
       told = now;
       sinceMs = performance.now();
     } else if (performance.now() - sinceMs > silentMsMax) {

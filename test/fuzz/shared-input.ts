@@ -30,12 +30,13 @@ export function tellInput(shared: SharedArrayBuffer, input: Input): void {
   Atomics.add(head, counter, 1);
 }
 
-/** Whether an input is being run, if nothing is said to it. */
-export function isInputTold(shared: SharedArrayBuffer, is?: boolean): boolean {
-  const head = new Int32Array(shared, 0, 3);
-  if (is !== undefined) Atomics.store(head, running, is ? 1 : 0);
-  return Atomics.load(head, running) === 1;
+/** Nothing runs any more: silence is no hang. */
+export function tellDone(shared: SharedArrayBuffer): void {
+  Atomics.store(new Int32Array(shared, 0, 3), running, 0);
 }
+
+export const isInputRunning = (shared: SharedArrayBuffer): boolean =>
+  Atomics.load(new Int32Array(shared, 0, 3), running) === 1;
 
 export const inputsTold = (shared: SharedArrayBuffer): number =>
   Atomics.load(new Int32Array(shared, 0, 3), counter);

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { fuzz } from "./fuzz.ts";
-import { isInputTold, tellInput } from "./shared-input.ts";
+import { tellDone, tellInput } from "./shared-input.ts";
 import type { Input, TargetEntry } from "./target.ts";
 import { targets } from "./targets.ts";
 
@@ -39,4 +39,4 @@ if (only !== undefined) {
   });
   parentPort?.postMessage(figures);
 }
-isInputTold(shared, false);
+tellDone(shared);
