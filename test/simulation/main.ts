@@ -53,7 +53,9 @@ const expected: readonly string[] = [
   "refused write",
   "whisper heard",
   "window full",
-  ...(values.opaque ? [] : ["documents compared", "peer continued"]),
+  ...(values.opaque
+    ? []
+    : ["documents compared", "documents compacted", "snapshot met", "peer continued"]),
 ];
 /** Fewer seeds may leave some out: windows fill up in three of a thousand. */
 const expectedFromSeeds = 5_000;

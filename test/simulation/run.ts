@@ -217,8 +217,15 @@ async function contentOf(
   const models = new ReadModels(device.disk.inspect());
   const page = await models.messagesBefore(tag, channel, undefined, 100_000);
   const named = async (document: DocumentId): Promise<string[]> => {
-    const { updates } = await models.document(tag, document);
-    return updates.map((update) => world.books.nameOf(update) ?? "?");
+    const { snapshot, updates } = await models.document(tag, document);
+    const covered = world.books.waiting.filter(
+      ({ document: of, entry, device: { replica } }) =>
+        of === document && entry !== undefined && entry <= (snapshot?.vector.get(replica) ?? 0),
+    );
+    return [
+      ...covered.map(({ name }) => name),
+      ...updates.map((update) => world.books.nameOf(update) ?? "?"),
+    ];
   };
   return {
     messages: page.messages.map(({ text }) => text.split(" ", 1)[0] ?? "?"),

@@ -57,7 +57,7 @@ interface CatalogActor extends WritingActor {
 
 interface OpenDocuments {
   readonly session: NoteSession<NotePeer>;
-  readonly catalog: Catalog<CatalogActor>;
+  catalog: Catalog<CatalogActor>;
   noteTo: number;
   catalogTo: number;
 }
@@ -255,12 +255,16 @@ export class SimDocuments {
       }),
     );
     if (this.#closed) return;
-    open.catalog.write(() => {
+    this.#writeTo(open.catalog);
+    this.#open = open;
+  }
+
+  #writeTo(to: Catalog<CatalogActor>): void {
+    to.write(() => {
       const counter = this.#counter++;
       const { nonce } = this.#tab.writer;
       return { actor: this.#actorOf(this.#tab.replicaId, nonce, counter), seq: 0, counter };
     });
-    this.#open = open;
   }
 
   async #reopen(open: OpenDocuments): Promise<void> {
@@ -304,14 +308,56 @@ export class SimDocuments {
       this.#models.updatesAfter(tag, catalog, open.catalogTo),
     ]);
     if (this.#closed || this.#open !== open) return;
-    if (updates === undefined || changes === undefined) {
-      return this.#ground.violated("a tail was swallowed that nobody replaced");
-    }
+    if (updates === undefined || changes === undefined) return this.#pullSnapshots(open);
     open.noteTo = Math.max(open.noteTo, updates.upTo);
     open.catalogTo = Math.max(open.catalogTo, changes.upTo);
     this.#judge(open.session.receive(this.#authors.authored(updates.updates)));
     this.#judge(open.catalog.apply(changesOf(this.#ground, changes.updates)).outcomes);
     if (open.catalog.damage !== undefined) this.#ground.violated(open.catalog.damage);
+    const leads = this.#device.leader?.documents === this;
+    if (leads && updates.updates.length > 0 && this.#ground.dice.chance(0.1)) await this.#compact();
+  }
+
+  /** A snapshot has swallowed some of what we lack: it holds all before it. */
+  async #pullSnapshots(open: OpenDocuments): Promise<void> {
+    const { tag } = this.#ground.space;
+    const [state, anew] = await Promise.all([
+      this.#models.document(tag, note),
+      openCatalog(this.#models, this.#ground),
+    ]);
+    if (this.#closed || this.#open !== open) return anew.catalog.close();
+    this.#ground.fire("snapshot met");
+    if (state.snapshot !== undefined && !open.session.merge(state.snapshot.bytes)) {
+      this.#ground.violated(`device ${this.#device.index} cannot take a snapshot in`);
+    }
+    open.noteTo = Math.max(open.noteTo, state.upTo);
+    this.#judge(open.session.receive(this.#authors.authored(state.updates)));
+    open.catalog.close();
+    open.catalog = anew.catalog;
+    open.catalogTo = anew.upTo;
+    this.#writeTo(open.catalog);
+  }
+
+  /** Puts snapshots in the place of both tails, as a leader does where they have grown long. */
+  async #compact(): Promise<void> {
+    const { store, leaderEpoch } = this.#tab;
+    const { tag } = this.#ground.space;
+    const anew = await openFrom(this.#models, this.#ground, this.#authors, (state) => ({
+      clock: this.#env.clock,
+      emit: () => {},
+      ...state,
+    }));
+    const [ofNote, ofCatalog] = [anew.session.snapshot(), anew.catalog.snapshot()];
+    anew.session.close();
+    anew.catalog.close();
+    if (ofNote === undefined || ofCatalog === undefined) {
+      return this.#ground.violated("what a database holds has no snapshot");
+    }
+    if (anew.noteTo > 0) await store.replaceTail(tag, leaderEpoch, note, ofNote, anew.noteTo);
+    if (anew.catalogTo > 0) {
+      await store.replaceTail(tag, leaderEpoch, catalog, ofCatalog, anew.catalogTo);
+    }
+    this.#ground.fire("documents compacted");
   }
 
   #pulled(): void {
@@ -440,22 +486,27 @@ async function openFrom(
   authors: NoteAuthors,
   session: (state: Pick<SessionOptions, "tail" | "snapshot">) => SessionOptions,
 ): Promise<OpenDocuments> {
-  const { tag } = ground.space;
-  const [noteState, catalogState] = await Promise.all([
-    models.document(tag, note),
-    models.document(tag, catalog),
+  const [noteState, { catalog: opened, upTo }] = await Promise.all([
+    models.document(ground.space.tag, note),
+    openCatalog(models, ground),
   ]);
   const tail = authors.authored(noteState.updates);
   return {
     session: new NoteSession<NotePeer>(session({ snapshot: noteState.snapshot?.bytes, tail })),
-    catalog: new Catalog<CatalogActor>({
-      general: channel,
-      snapshot: catalogState.snapshot?.bytes,
-      tail: changesOf(ground, catalogState.updates),
-    }),
+    catalog: opened,
     noteTo: noteState.upTo,
-    catalogTo: catalogState.upTo,
+    catalogTo: upTo,
   };
+}
+
+async function openCatalog(
+  models: ReadModels,
+  ground: Ground,
+): Promise<{ readonly catalog: Catalog<CatalogActor>; readonly upTo: number }> {
+  const { snapshot, updates, upTo } = await models.document(ground.space.tag, catalog);
+  const tail = changesOf(ground, updates);
+  const opened = new Catalog<CatalogActor>({ general: channel, snapshot: snapshot?.bytes, tail });
+  return { catalog: opened, upTo };
 }
 
 function changesOf(ground: Ground, updates: readonly TailUpdate[]): AuthoredChange[] {

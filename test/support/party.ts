@@ -57,6 +57,8 @@ export class Tab implements ReplicaHost {
   readonly forks: ReplicaId[] = [];
   readonly troubles: unknown[] = [];
   deposed = false;
+  /** Of the last time it began to lead. */
+  leaderEpoch = 0;
   /** An own entry was committed by this tab: the other tabs want to know. */
   onOwnHead: (head: LogHead) => void = () => {};
   /** Entries were applied on top of `before`. */
@@ -110,6 +112,7 @@ export class Tab implements ReplicaHost {
     const { env, suite, space, gate, onBug } = this.#options;
     const turn = ++this.#turn;
     const leaderEpoch = await this.store.takeLeadership();
+    this.leaderEpoch = leaderEpoch;
     await this.store.replayParked(space.tag, leaderEpoch);
     const base = await readReplicaBase(this.store, space.tag);
     const desk = new RegisterDesk(env, this.sealer);
