@@ -63,6 +63,21 @@ describe("a writer", () => {
     expect(troubles.filter((error) => error !== undefined)).toEqual([]);
   });
 
+  it("gives back operations that fit no entry", async () => {
+    const troubles: unknown[] = [];
+    const writer = await newWriter((error) => troubles.push(error));
+    const append = (...sizes: number[]) =>
+      writer.append(document, () =>
+        sizes.map((size) => ({ kind: 0x30, payload: new Uint8Array(size) })),
+      );
+    const first = append(3);
+    const unfit = [append(), append(70_000), append(...Array<number>(300).fill(1))];
+    const last = append(3);
+    for (const each of unfit) await expect(each).rejects.toBeInstanceOf(RangeError);
+    expect([(await first).head.to, (await last).head.to]).toEqual([1, 2]);
+    expect(troubles).toEqual([]);
+  });
+
   it("says the time in the next entry if it was to be said in one that was never made", async () => {
     let now = 1_000;
     const writer = await newWriter(() => {}, { now: () => now });

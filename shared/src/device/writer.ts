@@ -110,7 +110,8 @@ export class Writer {
 
   /**
    * Resolves once the operations are committed, however long that takes. Rejects only with what
-   * `build` threw; then nothing of it is in the log, and what was appended later goes on.
+   * `build` threw, or with a `RangeError` if its operations fit no entry: none, too many, too large.
+   * Then nothing of it is in the log, and what was appended later goes on.
    */
   append(
     document: DocumentId,
@@ -222,7 +223,7 @@ export class Writer {
     const counted = Math.max(base.lamport, base.applied.lamport, seq - 1) + 1;
     const lamport = Math.min(lamportMax, counted);
     const previous = base.head?.hash ?? zeroHash;
-    const { entry, hash, signature } = await sealEntry(sealer, {
+    const sealing = sealEntry(sealer, {
       seq,
       previous,
       writer,
@@ -233,6 +234,10 @@ export class Writer {
         document: queued.document,
         operations,
       },
+    });
+    const { entry, hash, signature } = await sealing.catch((cause: unknown) => {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new NotBuilt("operations fit no entry", { cause });
     });
     const run: VerifiedRun = {
       replica: sealer.replica,
