@@ -1,8 +1,9 @@
 /** What is left of a leader that froze, as the one after it meets it on the disk they share. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
+import type { Segment } from "@skein/shared/device/log-segments.ts";
 import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
-import { deviceStores } from "@skein/shared/device/stores.ts";
+import { deviceStores, stores } from "@skein/shared/device/stores.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import type { Lock } from "@skein/shared/device/writer.ts";
 import type { Env } from "@skein/shared/env.ts";
@@ -164,6 +165,28 @@ describe("a leader", () => {
     await vi.waitFor(() => {
       expect(replica.exchange.holdings.to(leader.replicaId)).toBe(1);
       expect(replica.applied.vector.get(leader.replicaId)).toBe(1);
+    }, patience);
+  });
+
+  it("applies what is written behind entries that the disk has spoilt", async () => {
+    const operation = { kind: 0x30, payload: new Uint8Array(3) };
+    const before = tabOf(pair, disk);
+    const replica = await before.lead(topics);
+    for (let each = 0; each < 3; each++) await before.writer.append(channel, () => [operation]);
+    await vi.waitFor(() => {
+      expect(replica.applied.vector.get(before.replicaId)).toBe(3);
+    }, patience);
+    before.close();
+    await disk.open().write([stores.segments], "strict", async (tx) => {
+      const key = [space.tag, before.replicaId, 1];
+      const segment = (await tx.get(stores.segments, key)) as Segment;
+      tx.put(stores.segments, key, { ...segment, bytes: segment.bytes.map((byte) => byte ^ 1) });
+    });
+    const leader = tabOf(pair, disk);
+    await leader.lead(topics);
+    for (let each = 0; each < 2; each++) await leader.writer.append(channel, () => [operation]);
+    await vi.waitFor(() => {
+      expect(leader.applied.map(({ seq }) => seq)).toEqual([4, 5]);
     }, patience);
   });
 });

@@ -360,6 +360,35 @@ describe("a change that Automerge would not have written", () => {
     expectSound(document);
   });
 
+  it("is taken when it deletes any of the values of a conflict, also the winner alone", () => {
+    const dan = actorOf(0xdd);
+    const conflict = [ana, ben, cem].map((actor) => set(writing(actor), "k", actor.slice(0, 1)));
+    const values = [ana, ben, cem].map((actor) => `3@${actor}`);
+    for (let subset = 1; subset < 8; subset++) {
+      const [author, late] = [writing(dan), writing(actorOf(0xee))];
+      author.apply(conflict);
+      const { actor, change } = edited(author, (handle) => handle.delete(things, "k"));
+      const pred = values.filter((_, index) => (subset & (1 << index)) !== 0);
+      const some = forged(change, (decoded) => (at(decoded, 0).pred = pred));
+      // Somebody who knows of one value alone writes at the same time.
+      late.apply(conflict.slice(0, 1));
+      const beside = set(late, "k", "e");
+      for (const order of [
+        [{ actor, change: some }, beside],
+        [beside, { actor, change: some }],
+      ]) {
+        const reader = writing(actorOf(0xab));
+        expect(kinds(reader, [...conflict, ...order])).toEqual(Array(5).fill("applied"));
+        expectSound(reader);
+        const after = set(reader, "k", "z");
+        const next = writing(actorOf(0xac));
+        expect(kinds(next, [...conflict, ...order, after])).toEqual(Array(6).fill("applied"));
+        expect(shown(next)).toMatchObject({ things: { k: "z" } });
+        expectSound(next);
+      }
+    }
+  });
+
   it("waits when it writes into an object that nobody has made yet", () => {
     const { document, change } = victim();
     const bytes = forged(change, (decoded) => {
