@@ -20,7 +20,7 @@ import { shownMs } from "./shown-ms.ts";
 const firstPage = 60;
 const pageMessages = 100;
 /** As much as one application brings (shared/replica.ts). */
-const missedMax = 512;
+const missedMax = 1_024;
 /** So much of what is unread is read at once, to begin where the person left off. */
 const unreadMax = 500;
 const unreadContext = 20;
