@@ -88,7 +88,8 @@ export async function readAppFiles(folder: string): Promise<AppFiles | undefined
 async function readSteadily(folder: string): Promise<Map<string, Buffer> | undefined> {
   for (let attempt = 0; ; attempt++) {
     const before = folderId(folder);
-    if (before !== undefined && existsSync(join(folder, "index.html"))) {
+    const isThere = before !== undefined && existsSync(join(folder, "index.html"));
+    if (isThere) {
       const read = await readFolder(folder).catch((error: unknown) => {
         if (folderId(folder) === before || attempt === attemptsMax) throw error;
         return undefined;
@@ -96,7 +97,10 @@ async function readSteadily(folder: string): Promise<Map<string, Buffer> | undef
       if (read !== undefined && folderId(folder) === before) return read;
     }
     // Between its two renames a build has neither folder in place.
-    if (attempt === attemptsMax) return undefined;
+    if (attempt === attemptsMax) {
+      if (isThere) throw new Error(`${folder} is replaced faster than it can be read`);
+      return undefined;
+    }
     await delay(attempt === 0 ? 20 : 100);
   }
 }

@@ -115,7 +115,8 @@ describe("the app", () => {
     }
   });
 
-  test("is read whole, however often a build puts another in its place meanwhile", async () => {
+  /** Two versions of an app, one in place, and how a build puts the other one there. */
+  function twoVersions(): { place: string; swap: () => void } {
     const parent = newFolder();
     const [place, aside] = [join(parent, "dist"), join(parent, "aside")];
     for (const version of ["one", "two"]) {
@@ -126,19 +127,39 @@ describe("the app", () => {
     }
     renameSync(join(parent, "one"), place);
     renameSync(join(parent, "two"), aside);
-    const swapping = setInterval(() => {
+    const swap = (): void => {
       renameSync(place, join(parent, "old"));
       renameSync(aside, place);
       renameSync(join(parent, "old"), aside);
-    }, 30);
+    };
+    return { place, swap };
+  }
+
+  test("is read whole, also when builds put another in its place meanwhile", async () => {
+    const { place, swap } = twoVersions();
+    let swaps = 0;
+    const swapping = setInterval(() => {
+      if (swaps-- > 0) swap();
+    }, 10);
     try {
       for (let round = 0; round < 30; round++) {
+        swaps = 3;
         const { get } = await start({ app: await readAppFiles(place) });
         const version = (await get("/")).body.toString();
         for (const path of ["/0.txt", "/31.txt", "/59.txt"]) {
           expect((await get(path)).body.toString()).toBe(version);
         }
       }
+    } finally {
+      clearInterval(swapping);
+    }
+  });
+
+  test("that is never the same for long is not taken for none", async () => {
+    const { place, swap } = twoVersions();
+    const swapping = setInterval(swap, 0);
+    try {
+      await expect(readAppFiles(place)).rejects.toThrow(/replaced faster/);
     } finally {
       clearInterval(swapping);
     }
