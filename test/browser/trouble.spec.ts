@@ -158,6 +158,12 @@ test("what the disk has spoilt comes back from the relay, and what was never sen
     }
     await expect(tab.tick("sent in time")).toHaveText(/Sent/);
     await expect(tab.tick("waiting three")).toHaveText(/Waiting/);
+    // What is written behind the damage stays on this device, and on its screen.
+    await tab.say("behind it");
+    await expect(tab.tick("behind it")).toHaveText(/Waiting/);
+    await tab.page.reload();
+    await expect(tab.message("behind it")).toHaveCount(1);
+    await expect(told).toBeVisible();
     expect(errors).toEqual([]);
   } finally {
     await own.remove();
