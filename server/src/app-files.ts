@@ -91,8 +91,8 @@ async function readSteadily(folder: string): Promise<Map<string, Buffer> | undef
     const isThere = before !== undefined && existsSync(join(folder, "index.html"));
     if (isThere) {
       const read = await readFolder(folder).catch((error: unknown) => {
-        if (folderId(folder) === before || attempt === attemptsMax) throw error;
-        return undefined;
+        if (folderId(folder) !== before || isMissing(error)) return undefined;
+        throw error;
       });
       if (read !== undefined && folderId(folder) === before) return read;
     }
@@ -106,6 +106,10 @@ async function readSteadily(folder: string): Promise<Map<string, Buffer> | undef
 }
 
 const attemptsMax = 9;
+
+/** A file that was listed a moment ago. */
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ENOENT";
 
 /** Which folder stands there, and since when. */
 function folderId(folder: string): string | undefined {
