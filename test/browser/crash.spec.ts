@@ -8,7 +8,7 @@ import { DeviceTab, openTab } from "./harness/device.ts";
 import { arrive } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
 
-/** A browser with a profile of its own on disk, which can be killed and started again. */
+/** A browser with a folder of its own on disk, which can be killed and started again. */
 class Profile {
   readonly folder: string;
   context: BrowserContext | undefined;
@@ -22,9 +22,11 @@ class Profile {
   }
 
   async open(address: string): Promise<DeviceTab> {
-    this.context = await chromium.launchPersistentContext(this.folder, {
+    this.context = await chromium.launchPersistentContext(join(this.folder, "profile"), {
       ...chromiumLaunchOptions(),
       headless: true,
+      // A browser that is killed leaves its temporary files: here they go with the profile.
+      env: { ...process.env, TMPDIR: this.folder },
     });
     const page = this.context.pages()[0] ?? (await this.context.newPage());
     await page.goto(address);
