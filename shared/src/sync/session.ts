@@ -12,8 +12,6 @@
  *     who exceeds it by far is cut off.
  *  3. At most one read of the store is under way per session.
  *  4. `stored` never names more than is durable here.
- *  5. At most `registerBytesOutMax` of registers, and one more, are sent beyond what the other party
- *     is known to have read.
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
@@ -29,6 +27,7 @@ import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
 import type { RunSource } from "./intake.ts";
 import type { Holder } from "./mending.ts";
+import { RegisterLine } from "./register-line.ts";
 
 type Of<Type extends Frame["type"]> = Extract<Frame, { type: Type }>;
 export type EntriesFrame = Of<"entry"> | Of<"entries">;
@@ -167,12 +166,7 @@ export class Session implements RunSource, Holder {
   readonly #toConfirm = new Map<ReplicaId, number>();
   #confirmAtMs = Number.POSITIVE_INFINITY;
 
-  /** Sent since the other side was last known to have read everything. */
-  #registerBytesOut = 0;
-  /** Takes back the question whether they have. */
-  #forgetRegisters = (): void => {};
-  /** Registers that wait for that; each once, whatever becomes of it. */
-  readonly #registersDue = new Map<string, Pick<StoredRegister, "replica" | "name">>();
+  readonly #registers: RegisterLine;
 
   readonly #wants = new Map<ReplicaId, { first: number; askedAtMs: number }>();
   /** What is damaged here and was asked of them. */
@@ -195,6 +189,13 @@ export class Session implements RunSource, Holder {
     this.#pushes = options.pushes;
     this.#mayAppend = options.mayAppend;
     this.#lastEntryAtMs = options.connection.env.clock.now();
+    const { connection, owner } = options;
+    this.#registers = new RegisterLine({
+      send: ({ publicKey, bytes: register }) =>
+        connection.send({ type: "register", space: this.mySpace, publicKey, register }),
+      newest: (replica, name) => owner.holdings.register(replica, name),
+      whenRead: (done) => connection.whenRead(done),
+    });
   }
 
   get isClosed(): boolean {
@@ -321,14 +322,11 @@ export class Session implements RunSource, Holder {
     if (asked !== undefined && asked.first >= first && now < asked.askedAtMs + wantAgainMs) return;
     if (asked === undefined && !this.mayWant) return;
     this.#wants.set(replica, { first, askedAtMs: now });
-    this.connection.send({
-      type: "want",
-      space: this.mySpace,
-      replica,
-      first,
-      last,
-      form: "entries",
-    });
+    this.#ask(replica, first, last, "entries");
+  }
+
+  #ask(replica: ReplicaId, first: number, last: number, form: Of<"want">["form"]): void {
+    this.connection.send({ type: "want", space: this.mySpace, replica, first, last, form });
   }
 
   /** Another question may be put: the other party need not remember more of them. */
@@ -347,14 +345,7 @@ export class Session implements RunSource, Holder {
     this.confirm();
     const last = Math.min(lastLacked, this.#theirTo(replica));
     this.#borrows.set(replica, { last, askedAtMs: this.connection.env.clock.now() });
-    this.connection.send({
-      type: "want",
-      space: this.mySpace,
-      replica,
-      first,
-      last,
-      form: "entries",
-    });
+    this.#ask(replica, first, last, "entries");
   }
 
   isLending(replica: ReplicaId): boolean {
@@ -371,30 +362,8 @@ export class Session implements RunSource, Holder {
     return this.#wants.has(replica);
   }
 
-  /** At once where the other side keeps up; else its newest value when they have read what is out. */
   sendRegister(register: StoredRegister): void {
-    if (this.isClosed) return;
-    if (this.#registerBytesOut >= registerBytesOutMax) {
-      const { replica, name } = register;
-      this.#registersDue.set(byRegister(register), { replica, name });
-      return;
-    }
-    const { publicKey, bytes } = register;
-    this.#registerBytesOut += bytes.length;
-    this.connection.send({ type: "register", space: this.mySpace, publicKey, register: bytes });
-    if (this.#registerBytesOut >= registerBytesOutMax) {
-      this.#forgetRegisters = this.connection.whenRead(() => this.#registersRead());
-    }
-  }
-
-  #registersRead(): void {
-    this.#registerBytesOut = 0;
-    for (const [key, { replica, name }] of this.#registersDue) {
-      if (this.isClosed || this.#registerBytesOut >= registerBytesOutMax) return;
-      this.#registersDue.delete(key);
-      const newest = this.#owner.holdings.register(replica, name);
-      if (newest !== undefined) this.sendRegister(newest);
-    }
+    if (!this.isClosed) this.#registers.offer(register);
   }
 
   sendWhisper(publicKey: Uint8Array, whisper: Uint8Array): void {
@@ -416,8 +385,7 @@ export class Session implements RunSource, Holder {
     this.#unread.clear();
     this.#wants.clear();
     this.#borrows.clear();
-    this.#registersDue.clear();
-    this.#forgetRegisters();
+    this.#registers.close();
     this.#lent = [];
     this.#divergent.clear();
     this.#toConfirm.clear();
@@ -500,14 +468,7 @@ export class Session implements RunSource, Holder {
     if (this.#divergent.has(replica) || this.#divergent.size >= limits.wantsMax) return;
     // Who is right is told by the hash at the last seq both hold.
     this.#divergent.set(replica, heldTo);
-    this.connection.send({
-      type: "want",
-      space: this.mySpace,
-      replica,
-      first: heldTo,
-      last: heldTo,
-      form: "hashes",
-    });
+    this.#ask(replica, heldTo, heldTo, "hashes");
   }
 
   runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
@@ -969,9 +930,6 @@ const cursorsMax = 3 * limits.logsMax;
 const flowBytes = (run: Run): number => bodyBytes(run) + 64 * run.entries.length;
 /** A window, and another where a comparison crossed it and all of it was sent again; and a run. */
 const receivedBytesMax = 3 * limits.windowBytes;
-
-/** Registers have no `stored`: so much is sent before the other side must have read it. */
-const registerBytesOutMax = limits.windowBytes / 4;
 
 /** Hashes in one answer: those of a run. */
 const hashesTold = 1_024;
