@@ -76,21 +76,7 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<Figure
     isSequence: target.isSequence ?? false,
     pieceBytesMax: target.pieceBytesMax ?? pieceBytesMaxUsual,
   };
-  const figures: Figures = {
-    target: target.name,
-    seed: options.seed,
-    inputs: 0,
-    accepted: 0,
-    refused: {},
-    reasons: {},
-    features: 0,
-    kept: 0,
-    slowestUs: 0,
-    paused: 0,
-    heapGrowth: undefined,
-    seconds: 0,
-    findings: [],
-  };
+  const figures = noFigures(target.name, options.seed);
   const startMs = performance.now();
   let saidAtMs = startMs;
 
@@ -246,3 +232,20 @@ function heapAfterCollection(): number {
   const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
   return heap + external;
 }
+
+/** Of a target that has not begun. */
+export const noFigures = (target: string, seed: number): Figures => ({
+  target,
+  seed,
+  inputs: 0,
+  accepted: 0,
+  refused: {},
+  reasons: {},
+  features: 0,
+  kept: 0,
+  slowestUs: 0,
+  paused: 0,
+  heapGrowth: undefined,
+  seconds: 0,
+  findings: [],
+});

@@ -10,7 +10,7 @@
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { toHex } from "@skein/shared/bytes/bytes.ts";
-import type { Figures, Finding } from "./fuzz.ts";
+import { type Figures, type Finding, noFigures } from "./fuzz.ts";
 import { inputsTold, isInputRunning, newSharedInput, toldInput } from "./shared-input.ts";
 import { shrink } from "./shrink.ts";
 import type { Input } from "./target.ts";
@@ -82,7 +82,7 @@ async function fuzzInThread(name: string): Promise<Figures> {
     if (figures.inputs < inputs)
       say(`${name}: ${grouped(figures.inputs)} inputs, ${grouped(per)} a second`);
   });
-  const figures = last ?? nothing(name);
+  const figures = last ?? noFigures(name, seed);
   if (!hung) return figures;
   say(`${name} hangs; looking for a smaller input that does`);
   const input = await shrink(toldInput(shared), (smaller) => hangs(name, smaller), hangTriesMax);
@@ -127,22 +127,6 @@ function runThread(
     });
   });
 }
-
-const nothing = (target: string): Figures => ({
-  target,
-  seed,
-  inputs: 0,
-  accepted: 0,
-  refused: {},
-  reasons: {},
-  features: 0,
-  kept: 0,
-  slowestUs: 0,
-  paused: 0,
-  heapGrowth: undefined,
-  seconds: 0,
-  findings: [],
-});
 
 // The table
 
