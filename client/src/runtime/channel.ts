@@ -9,6 +9,7 @@ import type { ReadyEntry } from "@skein/shared/device/store.ts";
 import { keyOfId, type RawOperation } from "@skein/shared/crdt/crdt.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
 import type { Inquiry } from "@skein/shared/receipt/receipt.ts";
+import { applyMax } from "@skein/shared/replica.ts";
 import { membersAt } from "@skein/shared/space/member.ts";
 import type { Message, MessageInfo, Observable, OpenChannel, PostResult, Receipt } from "./api.ts";
 import { ChannelWindow, type WindowRow } from "./channel-window.ts";
@@ -19,8 +20,6 @@ import { shownMs } from "./shown-ms.ts";
 /** Read at first, and at a time when somebody scrolls back. */
 const firstPage = 60;
 const pageMessages = 100;
-/** As much as one application brings (shared/replica.ts). */
-const missedMax = 1_024;
 /** So much of what is unread is read at once, to begin where the person left off. */
 const unreadMax = 500;
 const unreadContext = 20;
@@ -201,9 +200,10 @@ export class LiveChannel implements OpenChannel {
     this.#changed();
   }
 
+  /** A leader that died told nobody of its last application: no more than that is missed. */
   async #readNewest(): Promise<void> {
     const { core, channel } = this.#options;
-    const page = await core.device.models.messagesBefore(core.tag, channel, undefined, missedMax);
+    const page = await core.device.models.messagesBefore(core.tag, channel, undefined, applyMax);
     const news = page.messages.filter((message) => this.#window.add(message));
     if (news.length > 0) this.#changed();
   }
