@@ -8,6 +8,7 @@ import { Virtualizer, type VirtualizerHandle } from "virtua";
 import type { OpenChannel } from "../runtime/api.ts";
 import { announce } from "../ui/announce.tsx";
 import { useWays } from "../ui/app-context.ts";
+import { attempt } from "../ui/attempt.ts";
 import { Button } from "../ui/button.tsx";
 import { counted } from "../ui/list-words.ts";
 import { useLate, useNow, useObservable } from "../ui/observable.ts";
@@ -101,12 +102,10 @@ export function MessageList({ channel, name, sent }: MessageListProps) {
     if (!mayLoad.current || loading.current || element === null) return;
     if (element.scrollTop >= topPx || !channel.hasOlder.get()) return;
     loading.current = true;
-    channel
-      .loadOlder()
-      .catch(() => {})
-      .finally(() => {
-        loading.current = false;
-      });
+    const older = channel.loadOlder().finally(() => {
+      loading.current = false;
+    });
+    attempt(older, "Older messages could not be read. Scroll again to try once more.");
   }, [channel]);
 
   const onScroll = () => {
