@@ -152,6 +152,7 @@ test("what the disk has spoilt comes back from the relay, and what was never sen
     const told = tab.page.getByText("This device’s copy of “Garden” is damaged");
     await expect(told).toBeVisible();
     await expect(tab.page.getByText(/3 changes made here can no longer be read/)).toBeVisible();
+    await expect(tab.syncPill).toContainText("Needs attention: changes cannot be sent");
     // What they said is in the channel all the same, and so is what comes in from now on.
     for (const text of ["sent in time", "waiting one", "waiting three"]) {
       await expect(tab.message(text)).toHaveCount(1);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { codes } from "@skein/shared/protocol/codes.ts";
-import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import type { Network, SyncState, Trouble } from "../runtime/api.ts";
-import { pillAside, pillRules, pillState, pillWords } from "./pill-words.ts";
+import { pillAside, pillRules, pillState, pillWords, troublesOf } from "./pill-words.ts";
 
 const now = 1_000_000;
 const relay = "wss://relay.example";
@@ -45,6 +45,30 @@ describe("the sync pill says", () => {
       "Offline, 2 changes saved on this device",
     );
     expect(words({ devicesOnline: 2 }, options)).toBe("Up to date with 2 devices");
+  });
+
+  it("that what was written here cannot be sent, not that it is on its way", () => {
+    const replica = "00" as ReplicaId;
+    const space = "00" as SpaceTag;
+    const fork = { kind: "fork", atMs: 1, space, replica, author: undefined } as const;
+    const lost = { ...fork, kind: "damaged", changes: 3, shown: true, sent: false } as const;
+    for (const trouble of [fork, lost]) {
+      const said = words({ waiting: 3, equal: false }, { troubles: [trouble] });
+      expect(said).toBe("Needs attention: changes cannot be sent");
+    }
+    const others = { ...fork, author: "Ben" };
+    const onItsWay = { ...lost, sent: true };
+    expect(words({ waiting: 3, equal: false }, { troubles: [others, onItsWay] })).toBe(
+      "Syncing, 3 left",
+    );
+  });
+
+  it("nothing of another space's trouble", () => {
+    const [here, there] = ["00" as SpaceTag, "01" as SpaceTag];
+    const ended = { kind: "access ended", atMs: 1, code: 4403, detail: "" } as const;
+    const full: Trouble = { kind: "storage full", atMs: 2 };
+    const troubles: Trouble[] = [{ ...ended, space: here }, { ...ended, space: there }, full];
+    expect(troublesOf(here, troubles)).toEqual([troubles[0], full]);
   });
 
   it("trouble before everything else, the newest first", () => {

@@ -2,6 +2,7 @@
  * From the facts of replication to the few words that are always on the screen. The states and their
  * words are those of the table in docs (sync pill); which one holds is decided here and nowhere else.
  */
+import type { SpaceTag } from "@skein/shared/id/id.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
 import type { Network, SyncState, Trouble } from "../runtime/api.ts";
 import { counted } from "../ui/list-words.ts";
@@ -37,6 +38,10 @@ export function pillState(
     ? { kind: "equal", devices: sync.devicesOnline }
     : { kind: "alone" };
 }
+
+/** Those that concern a space: the device's own, and no other space's. */
+export const troublesOf = (space: SpaceTag, troubles: readonly Trouble[]): readonly Trouble[] =>
+  troubles.filter((trouble) => !("space" in trouble) || trouble.space === space);
 
 /** What stands in the pill. */
 export function pillWords(state: PillState, nowMs: number): string {
@@ -76,11 +81,17 @@ export const pillRules: SteadyRules<PillState> = {
 
 function troubleWords(troubles: readonly Trouble[], network: Network): string | undefined {
   for (const trouble of troubles.toReversed()) {
-    const words = wordsByTrouble[trouble.kind];
+    const words = blocksOwn(trouble) ? "changes cannot be sent" : wordsByTrouble[trouble.kind];
     if (words !== undefined) return words;
   }
   if (network.kind !== "refused") return undefined;
   return wordsByCode.get(network.code) ?? "the relay refuses this device";
+}
+
+/** What this device writes in a space does not reach the others, however long it tries. */
+function blocksOwn(trouble: Trouble): boolean {
+  if (trouble.kind === "damaged") return trouble.author === undefined && !trouble.sent;
+  return trouble.kind === "fork" && trouble.author === undefined;
 }
 
 /** Undefined where people are told elsewhere and nothing is wrong with replication. */
