@@ -16,18 +16,23 @@
 import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
-import { bodyBytes, lastSeq, type Run } from "../log/entry.ts";
+import { lastSeq, type Run } from "../log/entry.ts";
 import type { StoredRegister } from "../log/store.ts";
-import { frameOfRun, runOfFrame } from "../protocol/codec.ts";
+import { runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow, Mode, VersionRow } from "../protocol/messages.ts";
 import type { Connection, Ending, LogNumbers } from "./connection.ts";
+import { type Cursor, Cursors } from "./cursors.ts";
 import type { Effects } from "./effects.ts";
+import { flowBytes, Received } from "./flow.ts";
 import type { Holdings } from "./holdings.ts";
 import type { RunSource } from "./intake.ts";
 import type { Holder } from "./mending.ts";
+import { pages, Pages } from "./pages.ts";
+import { Questions } from "./questions.ts";
 import { RegisterLine } from "./register-line.ts";
+import { type EncodeRun, Sending } from "./sending.ts";
 
 type Of<Type extends Frame["type"]> = Extract<Frame, { type: Type }>;
 export type EntriesFrame = Of<"entry"> | Of<"entries">;
@@ -79,23 +84,6 @@ export interface SessionOptions {
   readonly logNumbers: LogNumbers;
 }
 
-/** How far one log has come towards the other party. */
-interface Cursor {
-  /** They hold it, or it is under way: the next run begins after. */
-  sent: number;
-  /** The most that was ever sent here: `sent` goes back when one side turns out to hold less. */
-  sentMost: number;
-  /** They hold entries up to here, as far as is known. */
-  theirs: number;
-  /** They have said that they committed entries up to here; what they forwarded may be on its way. */
-  stored: number;
-  /** Where both are known to hold the same entry. */
-  agreed: number;
-  /** Asked for by `want`, beyond what is pushed anyway. */
-  wantedTo: number;
-  forked: boolean;
-}
-
 /** What a session keeps for the other party, each within its limit. */
 export interface Backlog {
   /** Bytes of bodies sent beyond the last `stored`, and received and not confirmed. */
@@ -105,19 +93,6 @@ export interface Backlog {
   readonly wants: number;
   /** Logs spoken of. */
   readonly logs: number;
-}
-
-interface InFlight {
-  readonly replica: ReplicaId;
-  readonly seq: number;
-  readonly bytes: number;
-}
-
-/** Entries they hold and ask for again, because they cannot read them any more. */
-interface Lent {
-  readonly replica: ReplicaId;
-  next: number;
-  readonly last: number;
 }
 
 export class Session implements RunSource, Holder {
@@ -134,9 +109,11 @@ export class Session implements RunSource, Holder {
   readonly theirLogNumbers = new Map<ReplicaId, number>();
 
   readonly #owner: SessionOwner;
-  readonly #pushes: "all" | ReadonlySet<ReplicaId>;
   readonly #mayAppend: boolean;
-  readonly #cursors = new Map<ReplicaId, Cursor>();
+  readonly #cursors = new Cursors();
+  readonly #sending: Sending;
+  readonly #received = new Received();
+  readonly #questions = new Questions();
   #state: "open" | "following" | "closed" = "open";
   #sentHeads = false;
   #sentVersions = false;
@@ -149,30 +126,8 @@ export class Session implements RunSource, Holder {
   readonly #headsPages = new Pages();
   readonly #versionsPages = new Pages();
 
-  #inFlight: InFlight[] = [];
-  #inFlightBytes = 0;
-  #reading = false;
-  /** Logs that the store did not give, and when to ask it again. */
-  readonly #unread = new Set<ReplicaId>();
-  #readAgainAtMs = Number.POSITIVE_INFINITY;
-  /** Logs that may have something to send; pumped in turn, so that none starves. */
-  readonly #behind = new Set<ReplicaId>();
-
-  /** Received and not yet confirmed by `stored`. */
-  #unconfirmed: InFlight[] = [];
-  #unconfirmedBytes = 0;
-  /** Confirmed to ourselves since the last `stored` we sent. */
-  #freedBytes = 0;
-  readonly #toConfirm = new Map<ReplicaId, number>();
-  #confirmAtMs = Number.POSITIVE_INFINITY;
-
   readonly #registers: RegisterLine;
 
-  readonly #wants = new Map<ReplicaId, { first: number; askedAtMs: number }>();
-  /** What is damaged here and was asked of them. */
-  readonly #borrows = new Map<ReplicaId, { last: number; askedAtMs: number }>();
-  /** What is damaged there; served before anything else, for it is short. */
-  #lent: Lent[] = [];
   #lastEntryAtMs: number;
   readonly #divergent = new Map<ReplicaId, number>();
   /** Their questions for hashes that the store is answering. */
@@ -186,10 +141,21 @@ export class Session implements RunSource, Holder {
     this.mode = options.mode;
     this.proven = options.proven;
     this.logNumbers = options.logNumbers;
-    this.#pushes = options.pushes;
     this.#mayAppend = options.mayAppend;
     this.#lastEntryAtMs = options.connection.env.clock.now();
     const { connection, owner } = options;
+    this.#sending = new Sending({
+      cursors: this.#cursors,
+      holdings: owner.holdings,
+      effects: owner.effects,
+      pushes: options.pushes,
+      isFollowing: () => this.isFollowing,
+      nowMs: () => connection.env.clock.now(),
+      read: (replica, first, bytesMax) => owner.read(replica, first, bytesMax),
+      publicKeyOf: (replica) => owner.publicKeyOf(replica),
+      announce: (replica, epoch, key) => connection.announce(this, replica, epoch, key),
+      send: (frame) => connection.sendEncoded(frame),
+    });
     this.#registers = new RegisterLine({
       send: ({ publicKey, bytes: register }) =>
         connection.send({ type: "register", space: this.mySpace, publicKey, register }),
@@ -223,17 +189,17 @@ export class Session implements RunSource, Holder {
 
   /** Greatest seq of a log that the other party has said to have committed. */
   storedTo(replica: ReplicaId): number {
-    return this.#cursors.get(replica)?.stored ?? 0;
+    return this.#cursors.known(replica)?.stored ?? 0;
   }
 
   /** Greatest seq of a log the other party is known to hold. */
   #theirTo(replica: ReplicaId): number {
-    return this.#cursors.get(replica)?.theirs ?? 0;
+    return this.#cursors.known(replica)?.theirs ?? 0;
   }
 
   /** Entries from there are on their way into the store here. */
   get receiving(): boolean {
-    return this.#unconfirmed.length > 0;
+    return !this.#received.isEmpty;
   }
 
   /** Everything we hold is known to be held there, and the reverse. */
@@ -242,7 +208,7 @@ export class Session implements RunSource, Holder {
     for (const [replica, head] of this.#owner.holdings.logs) {
       if (this.#theirTo(replica) !== head.to) return false;
     }
-    for (const [replica, cursor] of this.#cursors) {
+    for (const [replica, cursor] of this.#cursors.entries) {
       if (cursor.theirs > this.#owner.holdings.to(replica) || cursor.forked) return false;
     }
     return true;
@@ -251,7 +217,7 @@ export class Session implements RunSource, Holder {
   /** Entries the other party is known to hold that we do not. */
   get missing(): number {
     let count = 0;
-    for (const [replica, cursor] of this.#cursors) {
+    for (const [replica, cursor] of this.#cursors.entries) {
       count += Math.max(0, cursor.theirs - this.#owner.holdings.to(replica));
     }
     return count;
@@ -259,9 +225,9 @@ export class Session implements RunSource, Holder {
 
   get backlog(): Backlog {
     return {
-      sentBytes: this.#inFlightBytes,
-      receivedBytes: this.#unconfirmedBytes,
-      wants: this.#wants.size + this.#borrows.size + this.#lent.length,
+      sentBytes: this.#sending.underwayBytes,
+      receivedBytes: this.#received.bytes,
+      wants: this.#questions.count + this.#sending.lentCount,
       logs: this.#cursors.size,
     };
   }
@@ -292,36 +258,19 @@ export class Session implements RunSource, Holder {
    * has and the window is open. `encode` frames it once for all sessions of a party whose log
    * numbers are shared.
    */
-  offer(
-    run: Run,
-    publicKey: Uint8Array,
-    encode: (log: number, epoch: EpochId) => Uint8Array,
-  ): void {
-    if (this.#state !== "following" || !this.#pushesLog(run.replica)) return;
-    const cursor = this.#cursor(run.replica);
-    if (cursor.forked || lastSeq(run) <= cursor.sent) return;
-    if (cursor.sent !== run.first - 1 || !this.#windowOpen()) {
-      this.#behind.add(run.replica);
-      this.#pump();
-      return;
-    }
-    this.#sendRun(cursor, run, publicKey, encode);
+  offer(run: Run, publicKey: Uint8Array, encode: EncodeRun): void {
+    this.#sending.offer(run, publicKey, encode);
   }
 
   /** The holdings of a log grew in a way that is not at hand as a run. */
   offerFromStore(replica: ReplicaId): void {
-    this.#behind.add(replica);
-    this.#pump();
+    this.#sending.offerFromStore(replica);
   }
 
   /** Asks for entries that are missing here. One question per log at a time. */
   want(replica: ReplicaId, first: number, last: number): void {
     if (this.isClosed) return;
-    const asked = this.#wants.get(replica);
-    const now = this.connection.env.clock.now();
-    if (asked !== undefined && asked.first >= first && now < asked.askedAtMs + wantAgainMs) return;
-    if (asked === undefined && !this.mayWant) return;
-    this.#wants.set(replica, { first, askedAtMs: now });
+    if (!this.#questions.want(replica, first, this.connection.env.clock.now())) return;
     this.#ask(replica, first, last, "entries");
   }
 
@@ -331,7 +280,7 @@ export class Session implements RunSource, Holder {
 
   /** Another question may be put: the other party need not remember more of them. */
   get mayWant(): boolean {
-    return this.#wants.size + this.#borrows.size < limits.wantsMax;
+    return this.#questions.mayAsk;
   }
 
   // Holder: what is damaged here is asked of them
@@ -344,22 +293,21 @@ export class Session implements RunSource, Holder {
     // Of what both hold, and are known to: that tells it from entries that are new to us.
     this.confirm();
     const last = Math.min(lastLacked, this.#theirTo(replica));
-    this.#borrows.set(replica, { last, askedAtMs: this.connection.env.clock.now() });
+    this.#questions.borrow(replica, last, this.connection.env.clock.now());
     this.#ask(replica, first, last, "entries");
   }
 
   isLending(replica: ReplicaId): boolean {
-    return this.#borrows.has(replica);
+    return this.#questions.isBorrowed(replica);
   }
 
   /** A run of theirs, which ends with `seq`, stands in for what is damaged. */
   runMended(replica: ReplicaId, seq: number): void {
-    const asked = this.#borrows.get(replica);
-    if (asked !== undefined && seq >= asked.last) this.#borrows.delete(replica);
+    this.#questions.mended(replica, seq);
   }
 
   isWanting(replica: ReplicaId): boolean {
-    return this.#wants.has(replica);
+    return this.#questions.isWanted(replica);
   }
 
   sendRegister(register: StoredRegister): void {
@@ -381,35 +329,27 @@ export class Session implements RunSource, Holder {
     this.#state = "closed";
     // Whoever still refers to it (numbers announced for it, receipts) keeps no more than its name.
     this.#cursors.clear();
-    this.#behind.clear();
-    this.#unread.clear();
-    this.#wants.clear();
-    this.#borrows.clear();
+    this.#sending.close();
+    this.#received.clear();
+    this.#questions.clear();
     this.#registers.close();
-    this.#lent = [];
     this.#divergent.clear();
-    this.#toConfirm.clear();
     this.theirLogNumbers.clear();
-    this.#inFlight = [];
-    this.#unconfirmed = [];
     this.#owner.onClosed(this);
   }
 
   confirmIfDue(now: number): void {
-    if (now >= this.#confirmAtMs) this.confirm();
+    if (now >= this.#received.dueAtMs) this.confirm();
   }
 
   /** Sends what has been committed here since the last `stored`. */
   confirm(): void {
-    this.#confirmAtMs = Number.POSITIVE_INFINITY;
-    if (this.#toConfirm.size === 0 || this.isClosed) return;
+    if (this.isClosed) return;
     const logs: { yourLog: number; seq: number }[] = [];
-    for (const [replica, seq] of this.#toConfirm) {
+    for (const [replica, seq] of this.#received.take()) {
       const yourLog = this.theirLogNumbers.get(replica);
       if (yourLog !== undefined) logs.push({ yourLog, seq });
     }
-    this.#toConfirm.clear();
-    this.#freedBytes = 0;
     for (let at = 0; at < logs.length; at += limits.rowsMax) {
       this.connection.send({ type: "stored", logs: logs.slice(at, at + limits.rowsMax) });
     }
@@ -419,43 +359,30 @@ export class Session implements RunSource, Holder {
 
   wakeAtMs(): number {
     if (this.isClosed) return Number.POSITIVE_INFINITY;
-    let wake = Math.min(
-      this.#confirmAtMs,
+    return Math.min(
+      this.#received.dueAtMs,
       this.#compareAtMs,
-      this.#readAgainAtMs,
+      this.#sending.wakeAtMs(),
+      this.#questions.wakeAtMs(),
       this.#lastEntryAtMs + limits.antiEntropyMs,
     );
-    for (const questions of [this.#wants, this.#borrows]) {
-      for (const { askedAtMs } of questions.values())
-        wake = Math.min(wake, askedAtMs + wantAgainMs);
-    }
-    return wake;
   }
 
   tick(now: number): void {
     if (this.isClosed) return;
     this.confirmIfDue(now);
-    let stale = false;
-    for (const [replica, { askedAtMs }] of this.#wants) {
-      if (now < askedAtMs + wantAgainMs) continue;
-      this.#wants.delete(replica);
-      stale = true;
-    }
-    for (const [replica, { askedAtMs }] of this.#borrows) {
-      if (now < askedAtMs + wantAgainMs) continue;
-      this.#borrows.delete(replica);
-      this.#owner.onNotLent();
-    }
+    const unanswered = this.#questions.expire(now);
+    if (unanswered.borrows > 0) this.#owner.onNotLent();
     // An unanswered question, or long silence: compare anew rather than guess.
     const silent = now >= this.#lastEntryAtMs + limits.antiEntropyMs;
-    if (stale || silent || now >= this.#compareAtMs) this.compare();
-    if (now >= this.#readAgainAtMs) this.#readAgain();
+    if (unanswered.wants > 0 || silent || now >= this.#compareAtMs) this.compare();
+    this.#sending.tick(now);
   }
 
   // RunSource: what the intake tells
 
   agreesAt(replica: ReplicaId, seq: number): boolean {
-    return seq === 0 || (this.#cursors.get(replica)?.agreed ?? 0) >= seq;
+    return seq === 0 || (this.#cursors.known(replica)?.agreed ?? 0) >= seq;
   }
 
   runRefused(_replica: ReplicaId, detail: string): void {
@@ -464,7 +391,7 @@ export class Session implements RunSource, Holder {
 
   runDiverges(replica: ReplicaId, heldTo: number): void {
     if (this.isClosed) return;
-    this.#releaseWindow(replica, Number.POSITIVE_INFINITY);
+    this.#received.release(replica, Number.POSITIVE_INFINITY);
     if (this.#divergent.has(replica) || this.#divergent.size >= limits.wantsMax) return;
     // Who is right is told by the hash at the last seq both hold.
     this.#divergent.set(replica, heldTo);
@@ -473,18 +400,18 @@ export class Session implements RunSource, Holder {
 
   runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
     if (this.isClosed) return;
-    this.#releaseWindow(replica, Number.POSITIVE_INFINITY);
+    this.#received.release(replica, Number.POSITIVE_INFINITY);
     this.#forked(replica, seq, theirHash);
   }
 
   runMissing(replica: ReplicaId, from: number): void {
-    this.#releaseWindow(replica, Number.POSITIVE_INFINITY);
+    this.#received.release(replica, Number.POSITIVE_INFINITY);
     this.want(replica, from, Number.MAX_SAFE_INTEGER);
   }
 
   runNotCompared(replica: ReplicaId, seq: number): void {
     if (this.isClosed) return;
-    this.#releaseWindow(replica, seq);
+    this.#received.release(replica, seq);
     // Where both are known to agree it was confirmed before, and is again: else it would count as
     // under way there for ever.
     if (this.agreesAt(replica, seq)) this.#confirmSoon(replica, seq);
@@ -492,36 +419,24 @@ export class Session implements RunSource, Holder {
 
   runHeld(replica: ReplicaId, seq: number): void {
     if (this.isClosed) return;
-    this.#agree(replica, seq);
-    const asked = this.#wants.get(replica);
-    if (asked !== undefined && seq >= asked.first) this.#wants.delete(replica);
-    this.#releaseWindow(replica, seq);
+    this.#cursors.agree(replica, seq);
+    this.#questions.came(replica, seq);
+    this.#received.release(replica, seq);
     this.#confirmSoon(replica, seq);
   }
 
   #confirmSoon(replica: ReplicaId, seq: number): void {
-    this.#toConfirm.set(replica, Math.max(this.#toConfirm.get(replica) ?? 0, seq));
     const now = this.connection.env.clock.now();
     // A relay needs a device's word only to open the window; an author waits for theirs.
-    const lazily = this.withRelay && this.#freedBytes < limits.windowBytes / 4;
-    this.#confirmAtMs = Math.min(this.#confirmAtMs, now + (lazily ? confirmRelayAfterMs : 0));
+    this.#received.confirmSoon(replica, seq, now, this.withRelay);
   }
 
   /** The store failed: what was received since the last commit is forgotten, and asked for anew. */
   forgetReceived(): void {
-    for (const { replica } of this.#unconfirmed)
-      this.#cursor(replica).sent = this.#owner.holdings.to(replica);
-    this.#unconfirmed = [];
-    this.#unconfirmedBytes = 0;
-  }
-
-  #releaseWindow(replica: ReplicaId, seq: number): void {
-    this.#unconfirmed = this.#unconfirmed.filter((each) => {
-      if (each.replica !== replica || each.seq > seq) return true;
-      this.#unconfirmedBytes -= each.bytes;
-      this.#freedBytes += each.bytes;
-      return false;
-    });
+    for (const replica of this.#received.logs) {
+      this.#cursors.of(replica).sent = this.#owner.holdings.to(replica);
+    }
+    this.#received.forget();
   }
 
   // Frames
@@ -535,23 +450,20 @@ export class Session implements RunSource, Holder {
     if (!this.#mayAppend) return this.leave(codes.forbidden, 0, "readers append nothing");
     const run = runOfFrame(replica, epoch, frame);
     if (isMalformed(run)) return this.connection.end(codeOfFault(run.fault), run.message);
-    const bytes = flowBytes(run);
-    if (this.#unconfirmedBytes + bytes > receivedBytesMax) {
+    const seq = lastSeq(run);
+    if (!this.#received.begin(replica, seq, flowBytes(run))) {
       return this.connection.end(codes.tooFast, "more under way than the window allows", 1_000);
     }
     this.#lastEntryAtMs = this.connection.env.clock.now();
-    const seq = lastSeq(run);
-    this.#unconfirmed.push({ replica, seq, bytes });
-    this.#unconfirmedBytes += bytes;
-    const cursor = this.#cursor(replica);
+    const cursor = this.#cursors.of(replica);
     cursor.theirs = Math.max(cursor.theirs, seq);
-    if (cursor.forked) return this.#releaseWindow(replica, seq);
+    if (cursor.forked) return this.#received.release(replica, seq);
     this.#owner.onRun(this, publicKey, run);
   }
 
   onStored(replica: ReplicaId, seq: number): void {
     if (this.isClosed) return;
-    const cursor = this.#cursor(replica);
+    const cursor = this.#cursors.of(replica);
     // They may confirm what we have forgotten meanwhile: a relay whose store failed after forwarding.
     if (seq > Math.max(cursor.sentMost, this.#owner.holdings.to(replica))) {
       return this.connection.end(codes.outOfTurn, "stored names an entry that was never sent");
@@ -559,9 +471,9 @@ export class Session implements RunSource, Holder {
     cursor.theirs = Math.max(cursor.theirs, seq);
     cursor.stored = Math.max(cursor.stored, seq);
     cursor.agreed = Math.max(cursor.agreed, seq);
-    this.#landed(replica, seq);
+    this.#sending.landed(replica, seq);
     this.#owner.onStored(this, replica, seq);
-    this.#pump();
+    this.#sending.pump();
   }
 
   onFrame(frame: SpaceFrame): void {
@@ -582,7 +494,7 @@ export class Session implements RunSource, Holder {
       case "hashes":
         return this.#onHashes(frame);
       case "fork":
-        this.#setForked(this.#cursor(frame.replica), frame.replica);
+        this.#setForked(this.#cursors.of(frame.replica), frame.replica);
         return this.#owner.onFork(this, frame.replica, frame.seq, frame.hash.slice());
       case "register":
         return this.#owner.onRegister(this, frame.publicKey, frame.register);
@@ -611,9 +523,9 @@ export class Session implements RunSource, Holder {
     const { holdings } = this.#owner;
     if (equalBytes(frame.logs, holdings.logDigest())) {
       for (const { replica, to } of holdings.logs.values()) {
-        this.#agree(replica, to);
-        this.#cursor(replica).stored = to;
-        this.#landed(replica, to);
+        this.#cursors.agree(replica, to);
+        this.#cursors.of(replica).stored = to;
+        this.#sending.landed(replica, to);
       }
       this.#follow();
     } else this.#sendHeads();
@@ -640,13 +552,13 @@ export class Session implements RunSource, Holder {
       const ours = this.#owner.holdings.head(row.replica);
       this.#theyHold(row.replica, row.to, Math.min(row.to, ours?.to ?? 0));
       if (ours !== undefined && ours.to === row.to) {
-        if (equalBytes(ours.hash, row.hash)) this.#agree(row.replica, row.to);
+        if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
         else this.#forked(row.replica, row.to, row.hash.slice());
       }
       if (row.to > (ours?.to ?? 0)) more.push(row);
     }
     // What a complete list leaves out is not held there, whatever was sent before.
-    for (const replica of this.#cursors.keys()) {
+    for (const replica of this.#cursors.logs) {
       if (!listed.has(replica) && inPage(replica)) this.#theyHold(replica, 0, 0);
     }
     if (this.#headsPages.complete) this.#follow();
@@ -655,11 +567,8 @@ export class Session implements RunSource, Holder {
 
   #follow(): void {
     this.#state = "following";
-    for (const replica of this.#owner.holdings.logs.keys()) {
-      if (this.#pushesLog(replica)) this.#behind.add(replica);
-    }
     this.#owner.onCompared(this);
-    this.#pump();
+    this.#sending.offerAll();
   }
 
   #sendVersions(): void {
@@ -697,27 +606,18 @@ export class Session implements RunSource, Holder {
   #onWant(frame: Of<"want">): void {
     const { replica, first, last, form } = frame;
     if (form === "hashes") return this.#tellHashes(frame);
-    const cursor = this.#cursor(replica);
+    const cursor = this.#cursors.of(replica);
     // A fork is healed elsewhere.
     if (cursor.forked) return;
-    if (last <= cursor.theirs) return this.#lendTo(replica, first, last);
+    if (last <= cursor.theirs) {
+      if (this.#sending.lend(replica, first, last) === "lending") return;
+      return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
+    }
     // They say they lack it, whatever we believed.
     const held = Math.max(0, first - 1);
     this.#theyHold(replica, Math.min(cursor.theirs, held), held);
     cursor.wantedTo = Math.max(cursor.wantedTo, last);
-    this.#behind.add(replica);
-    this.#pump();
-  }
-
-  /** They hold it and cannot read it: what else is under way of the log stays as it is. */
-  #lendTo(replica: ReplicaId, next: number, last: number): void {
-    // Who asks again waits for that answer alone.
-    this.#lent = this.#lent.filter((lent) => lent.replica !== replica);
-    if (this.#lent.length >= limits.wantsMax) {
-      return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
-    }
-    this.#lent.push({ replica, next, last });
-    this.#pump();
+    this.#sending.offerFromStore(replica);
   }
 
   #tellHashes({ replica, first, last }: Of<"want">): void {
@@ -751,7 +651,7 @@ export class Session implements RunSource, Holder {
   }
 
   #forked(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
-    const cursor = this.#cursor(replica);
+    const cursor = this.#cursors.of(replica);
     if (cursor.forked) return;
     this.#setForked(cursor, replica);
     const ours = this.#owner.holdings.head(replica);
@@ -770,203 +670,26 @@ export class Session implements RunSource, Holder {
   #setForked(cursor: Cursor, replica: ReplicaId): void {
     cursor.forked = true;
     // Nobody will confirm what was sent of our branch.
-    this.#landed(replica, Number.POSITIVE_INFINITY);
-  }
-
-  // Sending
-
-  #pushesLog(replica: ReplicaId): boolean {
-    if (this.#pushes === "all" || this.#pushes.has(replica)) return true;
-    return (this.#cursors.get(replica)?.wantedTo ?? 0) > 0;
-  }
-
-  #windowOpen(): boolean {
-    return this.#inFlightBytes < limits.windowBytes;
-  }
-
-  /** Sends from the store what is behind, one log after the other, one read at a time. */
-  #pump(): void {
-    if (this.#state !== "following" || this.#reading || !this.#windowOpen()) return;
-    const lent = this.#lent[0];
-    if (lent !== undefined) return this.#sendLent(lent);
-    const { holdings, effects } = this.#owner;
-    for (const replica of this.#behind) {
-      this.#behind.delete(replica);
-      const cursor = this.#cursor(replica);
-      if (cursor.forked || !this.#pushesLog(replica) || cursor.sent >= holdings.to(replica))
-        continue;
-      const first = cursor.sent + 1;
-      this.#reading = true;
-      effects.start(
-        this.#owner.read(replica, first, limits.runBytesMax),
-        (run) => this.#onRead(replica, first, run),
-        () => {
-          this.#reading = false;
-          if (this.isClosed) return;
-          this.#unread.add(replica);
-          this.#readAgainAtMs = Math.min(
-            this.#readAgainAtMs,
-            this.connection.env.clock.now() + readAgainMs,
-          );
-          this.#pump();
-        },
-      );
-      return;
-    }
-  }
-
-  /** One stored run at a time: it should end where the damage does. */
-  #sendLent(lent: Lent): void {
-    const { replica, next, last } = lent;
-    const sent = (run: Run | undefined): void => {
-      this.#reading = false;
-      if (this.isClosed) return;
-      const cursor = this.#cursor(replica);
-      const publicKey = this.#owner.publicKeyOf(replica);
-      const isSent = run !== undefined && publicKey !== undefined && !cursor.forked;
-      if (isSent) {
-        this.#sendRun(cursor, run, publicKey, (log, epoch) => frameOfRun(log, epoch, run));
-        lent.next = lastSeq(run) + 1;
-      }
-      // What cannot be read here either, they ask of another.
-      if (!isSent || lent.next > last) this.#lent = this.#lent.filter((each) => each !== lent);
-      this.#pump();
-    };
-    this.#reading = true;
-    this.#owner.effects.start(this.#owner.read(replica, next, 1), sent, () => sent(undefined));
-  }
-
-  #readAgain(): void {
-    this.#readAgainAtMs = Number.POSITIVE_INFINITY;
-    for (const replica of this.#unread) this.#behind.add(replica);
-    this.#unread.clear();
-    this.#pump();
-  }
-
-  #onRead(replica: ReplicaId, first: number, run: Run | undefined): void {
-    this.#reading = false;
-    if (this.isClosed) return;
-    const cursor = this.#cursor(replica);
-    const publicKey = this.#owner.publicKeyOf(replica);
-    if (
-      run !== undefined &&
-      publicKey !== undefined &&
-      cursor.sent === first - 1 &&
-      !cursor.forked
-    ) {
-      this.#sendRun(cursor, run, publicKey, (log, epoch) => frameOfRun(log, epoch, run));
-    }
-    if (cursor.sent < this.#owner.holdings.to(replica) && run !== undefined)
-      this.#behind.add(replica);
-    this.#pump();
-  }
-
-  #sendRun(
-    cursor: Cursor,
-    run: Run,
-    publicKey: Uint8Array,
-    encode: (log: number, epoch: EpochId) => Uint8Array,
-  ): void {
-    const epochOfRun = run.entries[0]?.epoch;
-    if (epochOfRun === undefined) throw new Error("a run is never empty");
-    const { log, epoch } = this.connection.announce(this, run.replica, epochOfRun, publicKey);
-    const bytes = flowBytes(run);
-    const seq = lastSeq(run);
-    cursor.sent = Math.max(cursor.sent, seq);
-    cursor.sentMost = Math.max(cursor.sentMost, seq);
-    this.#inFlight.push({ replica: run.replica, seq, bytes });
-    this.#inFlightBytes += bytes;
-    this.#lastEntryAtMs = this.connection.env.clock.now();
-    this.connection.sendEncoded(encode(log, epoch));
+    this.#sending.landed(replica, Number.POSITIVE_INFINITY);
   }
 
   /** Their own word on what they hold replaces what we believed, also where it is less. */
   #theyHold(replica: ReplicaId, to: number, sent: number): void {
-    const cursor = this.#cursor(replica);
+    const cursor = this.#cursors.of(replica);
     cursor.theirs = to;
     cursor.stored = to;
     cursor.sent = sent;
     // What came is in their word; what was lost would never be confirmed, and is sent again.
-    this.#landed(replica, Number.POSITIVE_INFINITY);
-  }
-
-  /** Up to `seq` nothing of the log is under way any more. */
-  #landed(replica: ReplicaId, seq: number): void {
-    this.#inFlight = this.#inFlight.filter((each) => {
-      if (each.replica !== replica || each.seq > seq) return true;
-      this.#inFlightBytes -= each.bytes;
-      return false;
-    });
-  }
-
-  #agree(replica: ReplicaId, seq: number): void {
-    const cursor = this.#cursor(replica);
-    cursor.agreed = Math.max(cursor.agreed, seq);
-    cursor.theirs = Math.max(cursor.theirs, seq);
-    cursor.sent = Math.max(cursor.sent, seq);
-  }
-
-  #cursor(replica: ReplicaId): Cursor {
-    let cursor = this.#cursors.get(replica);
-    if (cursor === undefined) {
-      cursor = {
-        sent: 0,
-        sentMost: 0,
-        theirs: 0,
-        stored: 0,
-        agreed: 0,
-        wantedTo: 0,
-        forked: false,
-      };
-      this.#cursors.set(replica, cursor);
-    }
-    return cursor;
+    this.#sending.landed(replica, Number.POSITIVE_INFINITY);
   }
 }
 
 /** Logs one session may speak of: those of a full space, those it never had, and a page of rows. */
 const cursorsMax = 3 * limits.logsMax;
-/** What a run counts for in the window: entries without bodies are not free. */
-const flowBytes = (run: Run): number => bodyBytes(run) + 64 * run.entries.length;
-/** A window, and another where a comparison crossed it and all of it was sent again; and a run. */
-const receivedBytesMax = 3 * limits.windowBytes;
-
 /** Hashes in one answer: those of a run. */
 const hashesTold = 1_024;
-/** How long a question may stay open before digests are compared again. */
-const wantAgainMs = 10_000;
 /** A comparison that the other party begins is answered with lists at most so often. */
 const roundMs = 5_000;
-/** What the store did not give is asked for again after so long. */
-const readAgainMs = 5_000;
-/** How long a device may keep a relay waiting for `stored` while the window is wide open. */
-const confirmRelayAfterMs = 1_000;
-
 const byReplica = (row: { readonly replica: ReplicaId }): string => row.replica;
 const byRegister = (row: { readonly replica: ReplicaId; readonly name: RegisterName }): string =>
   `${row.replica}/${row.name}`;
-
-/** A list in ascending order, in frames of `rowsMax` rows; one with fewer rows, even none, ends it. */
-function pages<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Row[][] {
-  const sorted = [...rows].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  const split: Row[][] = [];
-  for (let at = 0; at <= sorted.length; at += limits.rowsMax) {
-    split.push(sorted.slice(at, at + limits.rowsMax));
-  }
-  return split;
-}
-
-/** Which part of the order each frame of such a list speaks for. */
-class Pages {
-  #after = "";
-  complete = true;
-
-  next<Row>(rows: readonly Row[], keyOf: (row: Row) => string): (key: string) => boolean {
-    const after = this.#after;
-    const last = rows[rows.length - 1];
-    this.complete = rows.length < limits.rowsMax;
-    this.#after = this.complete || last === undefined ? "" : keyOf(last);
-    const upTo = this.#after;
-    return (key) => key > after && (upTo === "" || key <= upTo);
-  }
-}

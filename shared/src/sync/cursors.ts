@@ -1,0 +1,70 @@
+/**
+ * How far each log of a space has come towards the other party of a session, and what is known of
+ * theirs. Comparing, sending and receiving all move these numbers; nobody else does.
+ */
+import type { ReplicaId } from "../id/id.ts";
+
+export interface Cursor {
+  /** They hold it, or it is under way: the next run begins after. */
+  sent: number;
+  /** The most that was ever sent here: `sent` goes back when one side turns out to hold less. */
+  sentMost: number;
+  /** They hold entries up to here, as far as is known. */
+  theirs: number;
+  /** They have said that they committed entries up to here; what they forwarded may be on its way. */
+  stored: number;
+  /** Where both are known to hold the same entry. */
+  agreed: number;
+  /** Asked for by `want`, beyond what is pushed anyway. */
+  wantedTo: number;
+  forked: boolean;
+}
+
+export class Cursors {
+  readonly #byLog = new Map<ReplicaId, Cursor>();
+
+  get size(): number {
+    return this.#byLog.size;
+  }
+
+  get logs(): IterableIterator<ReplicaId> {
+    return this.#byLog.keys();
+  }
+
+  get entries(): IterableIterator<[ReplicaId, Readonly<Cursor>]> {
+    return this.#byLog.entries();
+  }
+
+  /** Undefined where the log was not spoken of. */
+  known(replica: ReplicaId): Readonly<Cursor> | undefined {
+    return this.#byLog.get(replica);
+  }
+
+  of(replica: ReplicaId): Cursor {
+    let cursor = this.#byLog.get(replica);
+    if (cursor === undefined) {
+      cursor = {
+        sent: 0,
+        sentMost: 0,
+        theirs: 0,
+        stored: 0,
+        agreed: 0,
+        wantedTo: 0,
+        forked: false,
+      };
+      this.#byLog.set(replica, cursor);
+    }
+    return cursor;
+  }
+
+  agree(replica: ReplicaId, seq: number): void {
+    const cursor = this.of(replica);
+    cursor.agreed = Math.max(cursor.agreed, seq);
+    cursor.theirs = Math.max(cursor.theirs, seq);
+    cursor.sent = Math.max(cursor.sent, seq);
+  }
+
+  clear(): void {
+    this.#byLog.clear();
+  }
+}
