@@ -24,6 +24,8 @@ export type EpochId = Id<"EpochId">;
 export type DocumentId = Id<"DocumentId">;
 /** 16 bytes: the opaque name of a register. */
 export type RegisterName = Id<"RegisterName">;
+/** 32 bytes: a sealed piece, by the hash of its bytes. */
+export type BlobId = Id<"BlobId">;
 
 export const idBytes = {
   space: 16,
@@ -34,6 +36,7 @@ export const idBytes = {
   epoch: 8,
   document: 8,
   register: 16,
+  blob: 32,
 } as const;
 
 const parse = (bytes: Uint8Array, length: number): string => {
@@ -49,6 +52,7 @@ export const deviceId = (bytes: Uint8Array) => parse(bytes, idBytes.device) as D
 export const epochId = (bytes: Uint8Array) => parse(bytes, idBytes.epoch) as EpochId;
 export const documentId = (bytes: Uint8Array) => parse(bytes, idBytes.document) as DocumentId;
 export const registerName = (bytes: Uint8Array) => parse(bytes, idBytes.register) as RegisterName;
+export const blobId = (bytes: Uint8Array) => parse(bytes, idBytes.blob) as BlobId;
 
 /** The name by which dependencies know `replica`. */
 export const prefixOf = (replica: ReplicaId) =>
@@ -62,7 +66,8 @@ export type AnyId =
   | DeviceId
   | EpochId
   | DocumentId
-  | RegisterName;
+  | RegisterName
+  | BlobId;
 
 /** The bytes of an id, as they stand in frames and hashes. */
 export const bytesOfId = (id: AnyId): Uint8Array<ArrayBuffer> => fromHex(id);
