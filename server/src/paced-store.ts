@@ -31,6 +31,7 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
       await admit(space, bytes);
       return store.append(space, runs);
     },
+    begin: (space, bases) => store.begin(space, bases),
     read: (space, replica, first, bytesMax) => store.read(space, replica, first, bytesMax),
     hashes: (space, replica, first, last) => store.hashes(space, replica, first, last),
     registers: (space) => store.registers(space),

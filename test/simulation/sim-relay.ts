@@ -132,6 +132,11 @@ export class SimRelay {
           });
           return outcomes;
         }),
+      begin: (space, bases) =>
+        slow(async () => {
+          this.#gave((store) => store.begin(space, bases));
+          return disk.begin(space, bases);
+        }),
       read: (space, replica, first, bytesMax) =>
         slow(() => disk.read(space, replica, first, bytesMax)),
       hashes: (space, replica, first, last) => slow(() => disk.hashes(space, replica, first, last)),

@@ -12,9 +12,11 @@ import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
 import {
   advanced,
   ana,
+  ben,
   documents,
   filled,
   nothingApplied,
+  otherSpace,
   readAll,
   space,
   utf8,
@@ -56,6 +58,10 @@ export async function fillDevice(kv: Kv): Promise<void> {
       bytes: filled(200, 0x53),
     },
   ]);
+  const begun = new TestLog(ben);
+  begun.runOf([entry(1, "opens"), entry(2, "continues")]);
+  await store.begin(otherSpace, [begun.base(2)]);
+  await store.append(otherSpace, [begun.runOf([entry(3, "continues")])]);
   const { entries } = story();
   const after = advanced(nothingApplied, entries);
   await store.apply(space, epoch, nothingApplied, entries, after);
@@ -69,8 +75,8 @@ export async function fillDevice(kv: Kv): Promise<void> {
   await new Records(kv, "spaces", plainRecord).update(space, () => ({ name: "Home" }));
 }
 
-/** All that can be learned of it, whatever form it is kept in. */
-export async function readDevice(kv: Kv): Promise<unknown> {
+/** All that can be learned of it, whatever form it is kept in, if `version` of the schema kept it. */
+export async function readDevice(kv: Kv, version: number): Promise<unknown> {
   const store = new KvDeviceStore(kv, testSuite);
   const models = new ReadModels(kv);
   return {
@@ -86,6 +92,11 @@ export async function readDevice(kv: Kv): Promise<unknown> {
     identity: await new Records(kv, "meta", plainRecord).get("identity"),
     spaces: await new Records<SpaceTag, unknown>(kv, "spaces", plainRecord).all(),
     leader: await store.takeLeadership(),
+    begun: version >= 2 && {
+      heads: await store.heads(otherSpace),
+      run: await store.read(otherSpace, ben, 3, 1_000_000),
+      hashes: await store.hashes(otherSpace, ben, 2, 3),
+    },
   };
 }
 

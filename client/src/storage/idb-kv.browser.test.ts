@@ -48,9 +48,9 @@ async function plainDatabase(name: string, version: number): Promise<IDBPDatabas
   return openDB(name, version, { upgrade: (database) => void database.createObjectStore("a") });
 }
 
-/** A version 2 that nobody has shipped: one more store, and every row of another rewritten. */
+/** A version that nobody has shipped: one more store, and every row of another rewritten. */
 const nextVersion: Migration = {
-  version: 2,
+  version: migrations.length + 1,
   async migrate(database, transaction) {
     database.createObjectStore("added");
     const rows = transaction.objectStore("drafts");
@@ -118,7 +118,7 @@ describe("opening a database", () => {
     await before.write(["drafts"], "strict", async (tx) => tx.put("drafts", ["s", "d"], "words"));
     before.close();
     const broken: Migration = {
-      version: 2,
+      version: migrations.length + 1,
       async migrate(database, transaction) {
         await nextVersion.migrate(database, transaction);
         throw new Error("a bug in the migration");
@@ -147,7 +147,7 @@ describe("opening a database", () => {
       tx.put("drafts", "x", "kept");
     });
     const onBlocked = vi.fn<() => void>();
-    const next = [...migrations, { version: 2, migrate: () => undefined }];
+    const next = [...migrations, { version: migrations.length + 1, migrate: () => undefined }];
     const newer = keep(await opened({ name, onBlocked, migrations: next }));
     await running;
     expect(ends).toEqual(["outdated"]);

@@ -26,6 +26,13 @@ export const migrations: readonly Migration[] = [
       for (const store of version1) database.createObjectStore(store);
     },
   },
+  {
+    // Snapshots. Heads get a `base`, which those of logs that begin at 1 do without.
+    version: 2,
+    migrate(database) {
+      for (const store of ["blobs", "checkpoints", "pending"]) database.createObjectStore(store);
+    },
+  },
 ];
 
 const version1 = [

@@ -7,7 +7,14 @@ import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { bodyBytes, lastSeq, type Run } from "@skein/shared/log/entry.ts";
 import { MemoryLogStore } from "@skein/shared/log/memory-store.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
-import type { Appended, LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
+import type {
+  Appended,
+  Begun,
+  LogBase,
+  LogHead,
+  StoredRegister,
+  VerifiedRun,
+} from "@skein/shared/log/store.ts";
 import {
   entryCost,
   type FoundInvite,
@@ -77,6 +84,24 @@ export class MemoryRelayStore implements RelayStore {
           counters.to.set(run.replica, outcome.head.to);
           counters.entries += news;
           counters.bytes += bytes;
+        }
+      }
+      return outcomes;
+    });
+  }
+
+  begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]> {
+    return this.#inOrder(async () => {
+      const counters = this.#space(space);
+      const outcomes: Begun[] = [];
+      for (const base of bases) {
+        const { entries, bytes } = await this.#heldUpTo(space, base);
+        for (const outcome of await this.#logs.begin(space, [base])) {
+          outcomes.push(outcome);
+          if (outcome.kind !== "begun" || !outcome.news) continue;
+          counters.to.set(base.replica, outcome.head.to);
+          counters.entries -= entries;
+          counters.bytes -= entryCost(entries, bytes);
         }
       }
       return outcomes;
@@ -219,6 +244,23 @@ export class MemoryRelayStore implements RelayStore {
     const done = this.#writing.then(write);
     this.#writing = done.catch(() => {});
     return done;
+  }
+
+  /** What would go if the log began after `base`. */
+  async #heldUpTo(space: SpaceTag, { replica, seq }: LogBase) {
+    const heads = await this.#logs.heads(space);
+    const head = heads.find((each) => each.replica === replica);
+    const last = Math.min(seq, head?.to ?? 0);
+    const held = { entries: 0, bytes: 0 };
+    for (let next = head?.from ?? 1; next <= last;) {
+      const run = await this.#logs.read(space, replica, next, Number.POSITIVE_INFINITY);
+      if (run === undefined) throw new Error(`${replica}:${next} is held and cannot be read`);
+      const entries = run.entries.slice(0, last - next + 1);
+      held.entries += entries.length;
+      held.bytes += bodyBytes({ entries });
+      next += entries.length;
+    }
+    return held;
   }
 
   #countInvites(space: SpaceTag): number {

@@ -27,6 +27,7 @@ const isRead: Record<Call["verb"], boolean> = {
   usage: true,
   peekInvite: true,
   append: false,
+  begin: false,
   putRegisters: false,
   putCertificate: false,
   putInvite: false,
@@ -94,6 +95,8 @@ export class Batches {
         return tables.heads(...call.args);
       case "append":
         return tables.append(...call.args);
+      case "begin":
+        return tables.begin(...call.args);
       case "read":
         return tables.read(...call.args);
       case "hashes":

@@ -77,6 +77,8 @@ const migrations: readonly string[] = [
      keys BLOB NOT NULL
    ) STRICT;
    CREATE INDEX invites_by_space ON invites (space);`,
+  // Logs that begin after a base: the hash of the entry before `first`.
+  `ALTER TABLE logs ADD COLUMN base BLOB NOT NULL DEFAULT x'${"00".repeat(32)}';`,
 ];
 
 /** A program that backs the file up may hold a lock for a moment. */

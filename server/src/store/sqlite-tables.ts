@@ -36,6 +36,17 @@ export type AppendedRow =
   | { readonly kind: "gap"; readonly to: number }
   | { readonly kind: "fork"; readonly head: HeadRow };
 
+export interface BaseRow {
+  readonly replica: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
+
+export type BegunRow =
+  | { readonly kind: "begun"; readonly head: HeadRow; readonly news: boolean }
+  | { readonly kind: "fork"; readonly head: HeadRow };
+
 /** A run in the pieces it was stored in. */
 export interface ReadRow {
   readonly pieces: readonly { readonly first: number; readonly items: Uint8Array }[];
@@ -57,6 +68,9 @@ type OverQuota = typeof overQuota;
 
 interface Log extends HeadRow {
   readonly id: number;
+  readonly space: number;
+  /** Hash of the entry before `from`; zeros before seq 1. */
+  readonly base: Uint8Array;
 }
 
 export class Tables {
@@ -87,6 +101,10 @@ export class Tables {
       outcomes.push(outcome);
     }
     return outcomes;
+  }
+
+  begin(space: Uint8Array, bases: readonly BaseRow[]): BegunRow[] {
+    return bases.map((base) => this.#begin(space, base));
   }
 
   read(
@@ -123,7 +141,9 @@ export class Tables {
   /** End to end, from `first` on. */
   hashes(space: Uint8Array, replica: Uint8Array, first: number, last: number): Uint8Array {
     const log = this.#log(space, replica);
-    if (log === undefined || first < log.from || last < first) return new Uint8Array();
+    if (log === undefined || first < Math.max(1, log.from - 1) || last < first) {
+      return new Uint8Array();
+    }
     const rows = this.#all(
       // No run is empty: more rows than seqs would only be walked over, to the end of the log.
       `SELECT first, hashes FROM runs WHERE log = ? AND last >= ? AND first <= ? ORDER BY last
@@ -138,7 +158,7 @@ export class Tables {
       const start = Math.max(0, first - seq) * hashBytes;
       return blob(row, "hashes").subarray(start, (last - seq + 1) * hashBytes);
     });
-    return concatBytes(...parts);
+    return first < log.from ? concatBytes(log.base, ...parts) : concatBytes(...parts);
   }
 
   // Registers
@@ -334,13 +354,93 @@ export class Tables {
   #continues(log: Log, run: RunRow): boolean {
     if (run.first === log.to + 1) return equalBytes(run.previous, log.hash);
     const common = Math.min(log.to, run.last);
-    // What was truncated can no longer be compared, and is not written again.
-    if (common < log.from) return true;
-    const row = this.#runFrom(log, common);
-    return equalBytes(
-      hashAt(run.hashes, common - run.first),
-      hashAt(blob(row, "hashes"), common - integer(row, "first")),
+    // What was dropped can no longer be compared, and is not written again.
+    if (common < log.from - 1) return true;
+    return equalBytes(hashAt(run.hashes, common - run.first), this.#hashAt(log, common));
+  }
+
+  #begin(space: Uint8Array, base: BaseRow): BegunRow {
+    const { replica, publicKey, seq, hash } = base;
+    const log = this.#log(space, replica);
+    const { from, to } = log ?? { from: 1, to: 0 };
+    const head = log ? headOf(log) : { replica, publicKey, from, to, hash: zeroHash };
+    if (seq < from - 1) return { kind: "begun", head, news: false };
+    const isHeld = seq <= to;
+    const held = log && isHeld ? this.#hashAt(log, seq) : zeroHash;
+    if (isHeld && !equalBytes(hash, held)) return { kind: "fork", head };
+    if (seq === from - 1) return { kind: "begun", head, news: false };
+    const begun = {
+      ...head,
+      from: seq + 1,
+      to: Math.max(to, seq),
+      hash: isHeld ? head.hash : hash,
+    };
+    if (log === undefined) {
+      this.#insert(
+        `INSERT INTO logs (space, replica, public_key, first, last, hash, base)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        this.#makeSpace(space),
+        replica,
+        publicKey,
+        begun.from,
+        begun.to,
+        begun.hash,
+        hash,
+      );
+    } else {
+      this.#dropUpTo(log, seq);
+      this.#run(
+        `UPDATE logs SET first = ?, last = ?, hash = ?, base = ? WHERE id = ?`,
+        begun.from,
+        begun.to,
+        begun.hash,
+        hash,
+        log.id,
+      );
+    }
+    return { kind: "begun", head: begun, news: true };
+  }
+
+  /** Entries up to `seq`. A run that goes on behind it loses its beginning and keeps its signature. */
+  #dropUpTo(log: Log, seq: number): void {
+    const row = this.#get(
+      `SELECT coalesce(sum(last - first + 1), 0) AS entries,
+         coalesce(sum(body_bytes), 0) AS body_bytes
+       FROM runs WHERE log = ? AND last <= ?`,
+      log.id,
+      seq,
     );
+    if (row === undefined) throw new Error("a sum has a row");
+    let entries = integer(row, "entries");
+    let bytes = integer(row, "body_bytes");
+    this.#run(`DELETE FROM runs WHERE log = ? AND last <= ?`, log.id, seq);
+    if (seq < log.to) {
+      const cut = this.#runFrom(log, seq + 1);
+      const first = integer(cut, "first");
+      const skip = seq + 1 - first;
+      if (skip > 0) {
+        const rest = packEntries(seq + 1, unpackEntries(first, blob(cut, "items")).slice(skip));
+        this.#run(
+          `UPDATE runs SET first = ?, body_bytes = ?, items = ?, hashes = ? WHERE id = ?`,
+          seq + 1,
+          rest.bodyBytes,
+          rest.items,
+          blob(cut, "hashes").subarray(skip * hashBytes),
+          integer(cut, "id"),
+        );
+        entries += skip;
+        bytes += integer(cut, "body_bytes") - rest.bodyBytes;
+      }
+    }
+    this.#countEntries(log.space, -entryCost(entries, bytes), -entries);
+  }
+
+  /** Of a seq from `from` − 1 to `to`. */
+  #hashAt(log: Log, seq: number): Uint8Array {
+    if (seq === log.to) return log.hash;
+    if (seq === log.from - 1) return log.base;
+    const row = this.#runFrom(log, seq);
+    return hashAt(blob(row, "hashes"), seq - integer(row, "first"));
   }
 
   /** The stored run that holds `seq`. */
@@ -487,6 +587,8 @@ const hashAt = (hashes: Uint8Array, index: number): Uint8Array =>
 
 const logOf = (row: Row): Log => ({
   id: integer(row, "id"),
+  space: integer(row, "space"),
+  base: blob(row, "base"),
   replica: blob(row, "replica"),
   publicKey: blob(row, "public_key"),
   from: integer(row, "first"),

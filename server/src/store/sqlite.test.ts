@@ -228,6 +228,34 @@ describe("the SQLite store", () => {
       expect(await refusal(folder)).toMatch(/written by a newer Skein \(its format is 99/);
     });
 
+    test("brings a file of version 1 to today's form, with all that is in it", async () => {
+      const folder = newFolder();
+      const old = new DatabaseSync(join(folder, "skein.db"));
+      old.exec(readFileSync(new URL("fixtures/version-1.sql", import.meta.url), "utf8"));
+      const version = "PRAGMA user_version";
+      expect(old.prepare(version).get()).toEqual({ user_version: 1 });
+      old.close();
+      const store = await freshStore({ folder });
+      const [head] = await store.heads(space);
+      if (head === undefined) throw new Error("the file has a log");
+      expect(head).toMatchObject({ replica: replica(1), from: 1, to: 5 });
+      const run = await store.read(space, replica(1), 1, 10_000);
+      expect(run?.entries).toHaveLength(5);
+      expect(await store.usage(space)).toMatchObject({ entries: 5 });
+      expect(await store.certificate(space)).toMatchObject({ n: 4 });
+      expect(await store.registers(space)).toHaveLength(1);
+      const codeHash = new Uint8Array(16).fill(0xc0);
+      expect(await store.peekInvite(codeHash, 0)).toMatchObject({ kind: "open" });
+      // What only today's form can keep.
+      const [hash] = await store.hashes(space, replica(1), 4, 4);
+      if (hash === undefined) throw new Error("the log has 5 entries");
+      const begun = await store.begin(space, [{ ...head, seq: 4, hash }]);
+      expect(begun).toMatchObject([{ kind: "begun", head: { from: 5, to: 5 }, news: true }]);
+      await store.close();
+      const again = await freshStore({ folder });
+      expect(await again.hashes(space, replica(1), 4, 9)).toEqual([hash, head.hash]);
+    });
+
     test("refuses a database that was cut short", async () => {
       const folder = newFolder();
       const store = await openStore({ folder });

@@ -12,11 +12,19 @@ import {
   type SpaceTag,
 } from "@skein/shared/id/id.ts";
 import type { Entry, Run } from "@skein/shared/log/entry.ts";
-import type { Appended, LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
+import type {
+  Appended,
+  Begun,
+  LogBase,
+  LogHead,
+  StoredRegister,
+  VerifiedRun,
+} from "@skein/shared/log/store.ts";
 import { packRun, unpackEntries, unpackHashes } from "./packing.ts";
 import { StoreRefused } from "./sqlite-file.ts";
 import {
   type AppendedRow,
+  type BaseRow,
   type HeadRow,
   overQuota,
   type RegisterRow,
@@ -116,6 +124,11 @@ export class SqliteStore implements RelayStore {
     const outcomes = await this.#call("append", [bytesOfId(space), rows], bytes);
     if (outcomes === overQuota) throw new QuotaExceeded();
     return outcomes.map(appendedOf);
+  }
+
+  async begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]> {
+    const outcomes = await this.#call("begin", [bytesOfId(space), bases.map(baseRowOf)]);
+    return outcomes.map((row) => ({ ...row, head: headOf(row.head) }));
   }
 
   async read(
@@ -282,6 +295,13 @@ const registerRowOf = (register: StoredRegister): RegisterRow => ({
   number: register.number,
   bodyHash: register.bodyHash.slice(),
   bytes: register.bytes.slice(),
+});
+
+const baseRowOf = ({ replica, publicKey, seq, hash }: LogBase): BaseRow => ({
+  replica: bytesOfId(replica),
+  publicKey: publicKey.slice(),
+  seq,
+  hash: hash.slice(),
 });
 
 const headOf = (row: HeadRow): LogHead => ({ ...row, replica: replicaId(row.replica) });

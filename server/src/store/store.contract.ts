@@ -109,6 +109,38 @@ export function relayStoreContract(
         expect(await store.usage(spaceA)).toEqual(nothing);
       });
 
+      test("counts no longer what is dropped where a log begins after a base", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3, { bodyBytes: 100 }), log.run(3, { bodyBytes: 50 })]);
+        await store.append(spaceA, [new TestLog(ben).run(1, { bodyBytes: 20 })]);
+        const bens = entryCost(1, 20);
+        const used = (entries: number, bytes: number) => ({
+          bytes: entries === 0 ? bens : bens + entryCost(entries, bytes),
+          entries: 1 + entries,
+          registerBytes: 0,
+        });
+        for (const [seq, entries, bytes] of [
+          [2, 4, 250],
+          [1, 4, 250],
+          [3, 3, 150],
+          [5, 1, 50],
+          [6, 0, 0],
+        ] as const) {
+          await store.begin(spaceA, [log.base(seq)]);
+          expect(await store.usage(spaceA)).toEqual(used(entries, bytes));
+        }
+        await store.append(spaceA, [log.run(2, { bodyBytes: 10 })]);
+        expect(await store.usage(spaceA)).toEqual(used(2, 20));
+        const other = { ...log.base(7), hash: filled(32, 9) };
+        await store.begin(spaceA, [other]);
+        expect(await store.usage(spaceA)).toEqual(used(2, 20));
+        await store.begin(spaceA, [{ ...log.base(8), seq: 50 }]);
+        expect(await store.usage(spaceA)).toEqual(used(0, 0));
+        await store.begin(spaceB, [log.base(8)]);
+        expect(await store.usage(spaceB)).toEqual(nothing);
+      });
+
       test("counts a register as large as it is now", async () => {
         const store = await freshStore();
         const first = register(ana, clock, 1);
@@ -164,7 +196,6 @@ export function relayStoreContract(
       test("hold registers to their own share, and let them be replaced within it", async () => {
         const size = register(ana, clock, 1).bytes.length;
         const store = await freshStore({ registerBytesMax: 2 * registerCost(size) });
-        const ben = replicaId(filled(16, 2));
         await store.putRegisters(spaceA, [register(ana, clock, 1), register(ben, clock, 1)]);
         const third = register(replicaId(filled(16, 3)), clock, 1);
         await expect(store.putRegisters(spaceA, [third])).rejects.toMatchObject(quotaExceeded);
@@ -311,6 +342,7 @@ const now = 1_800_000_000_000;
 const spaceA = spaceTag(filled(16, 0xa0));
 const spaceB = spaceTag(filled(16, 0xb0));
 const ana = replicaId(filled(16, 1));
+const ben = replicaId(filled(16, 2));
 const clock = registerName(filled(16, 0x51));
 
 function certificate(n: number, hashByte = 0x77): StoredCertificate {

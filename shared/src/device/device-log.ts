@@ -3,7 +3,8 @@
  * entries get into it. Everything here is strict: what was answered survives a power cut.
  *
  * A log is a head, which names its tail, and its segments. `sessions` repeats the nonces that open
- * writer sessions: whoever wants to open the newest entry need not read the log from the start.
+ * writer sessions: whoever wants to open the newest entry need not read the log from the start, and
+ * where a log begins after a base those below it are there still.
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
@@ -11,10 +12,19 @@ import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries, type RepairableStore, type Repaired } from "../log/damage.ts";
 import { bodyBytes, type Entry, lastSeq, type Run, runEntriesMax } from "../log/entry.ts";
 import { newerRegister } from "../log/register.ts";
-import type { Appended, LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type {
+  Appended,
+  Begun,
+  LogBase,
+  LogHead,
+  LogStore,
+  StoredRegister,
+  VerifiedRun,
+} from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Kv, Reading, Writing } from "./kv.ts";
+import { beginLog } from "./log-beginning.ts";
 import { repairLog } from "./log-repair.ts";
 import {
   hasRoom,
@@ -27,6 +37,7 @@ import {
   type StoredRun,
 } from "./log-segments.ts";
 import {
+  baseOf,
   hashAt,
   hashRepeated,
   headOf,
@@ -43,7 +54,10 @@ type RegisterRow = Omit<StoredRegister, "replica" | "name">;
 /** What a transaction that appends needs. */
 export const appendingStores = [stores.heads, stores.segments, stores.sessions] as const;
 
-/** Reading what is damaged rejects with `DamagedEntries`, all else as a `LogStore` does. */
+/**
+ * Reading what is damaged rejects with `DamagedEntries`, all else as a `LogStore` does. So does
+ * beginning after a base that lies there, without effect on any of the logs.
+ */
 export class DeviceLog implements LogStore, RepairableStore {
   readonly #kv: Kv;
   readonly #suite: VerifyingSuite;
@@ -65,6 +79,15 @@ export class DeviceLog implements LogStore, RepairableStore {
     return this.#kv.write(appendingStores, "strict", (tx) =>
       appendRuns(tx, this.#suite, space, runs),
     );
+  }
+
+  async begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]> {
+    if (bases.length === 0) return [];
+    return this.#kv.write([stores.heads, stores.segments], "strict", async (tx) => {
+      const outcomes: Begun[] = [];
+      for (const base of bases) outcomes.push(await beginLog(tx, this.#suite, space, base));
+      return outcomes;
+    });
   }
 
   async read(
@@ -99,7 +122,8 @@ export class DeviceLog implements LogStore, RepairableStore {
     return this.#kv.read([stores.heads, stores.segments], async (tx) => {
       const head = await headRow(tx, space, replica);
       const hashes: Uint8Array[] = [];
-      if (head === undefined || first < head.from || first > head.to || last < first) return hashes;
+      if (head === undefined || first < Math.max(1, head.from - 1)) return hashes;
+      if (first > head.to || last < first) return hashes;
       const end = Math.min(last, head.to);
       const log = { tx, suite: this.#suite, space, replica, head };
       const collect = async (from: number): Promise<void> => {
@@ -108,8 +132,9 @@ export class DeviceLog implements LogStore, RepairableStore {
           hashes.push(...all.slice(read.seq - read.begin, end - read.begin + 1));
         }
       };
+      if (first < head.from) hashes.push(baseOf(head));
       try {
-        await collect(first);
+        await collect(Math.max(first, head.from));
       } catch (error) {
         // Who goes on behind damage needs no more of it than its last hash.
         const isFirst = error instanceof DamagedEntries && hashes.length === 0;
@@ -287,8 +312,8 @@ class GrowingLog {
     const common = Math.min(head.to, lastSeq(run));
     const theirs = common < run.first ? run.previous : run.hashes[common - run.first];
     if (theirs === undefined) throw new Error(`a run without the hash of seq ${common}`);
-    // What lies below `from` cannot be compared, and is not wanted.
-    if (common < head.from) return true;
+    // What lies below the base cannot be compared, and is not wanted.
+    if (common < head.from - 1) return true;
     return equalBytes(theirs, await this.#hashAt(common, head));
   }
 
@@ -321,6 +346,7 @@ class GrowingLog {
       to: last,
       hash,
       tail: joins ? head.tail : first,
+      ...(head?.base && { base: head.base }),
     };
     this.#changed = true;
     this.#putSessions(first, entries);

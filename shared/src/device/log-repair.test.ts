@@ -9,7 +9,7 @@ import type { Kv } from "./kv.ts";
 import type { Segment } from "./log-segments.ts";
 import { MemoryDisk } from "./memory-kv.ts";
 import { ana, space } from "./ready-entries.contract.ts";
-import { testSuite } from "./store.contract.ts";
+import { dump, testSuite } from "./store.contract.ts";
 import { deviceStores, stores } from "./stores.ts";
 
 const everything = 1_000_000;
@@ -42,14 +42,14 @@ async function spoil(kv: Kv, seq: number, gone = false): Promise<void> {
 }
 
 /** The damage that reading the log from `first` on comes upon. */
-async function damageFrom(store: DeviceLog, first: number, to: number) {
+async function damageFrom(store: DeviceLog, first: number, to: number, from = 1) {
   try {
     for (let seq = first; seq <= to;) {
       const run = await store.read(space, ana, seq, everything);
       if (run === undefined) throw new Error(`nothing at ${seq}`);
       seq = lastSeq(run) + 1;
     }
-    await store.hashes(space, ana, 1, to);
+    await store.hashes(space, ana, Math.max(1, from - 1), to);
     return undefined;
   } catch (error) {
     if (error instanceof DamagedEntries) return error;
@@ -57,11 +57,11 @@ async function damageFrom(store: DeviceLog, first: number, to: number) {
   }
 }
 
-async function wholeLog(store: DeviceLog, to: number): Promise<Run["entries"]> {
+async function wholeLog(store: DeviceLog, to: number, from = 1): Promise<Run["entries"]> {
   const entries = [];
-  while (entries.length < to) {
-    const run = await store.read(space, ana, entries.length + 1, 2_000);
-    if (run === undefined) throw new Error(`nothing at ${entries.length + 1}`);
+  while (entries.length < to - from + 1) {
+    const run = await store.read(space, ana, from + entries.length, 2_000);
+    if (run === undefined) throw new Error(`nothing at ${from + entries.length}`);
     entries.push(...run.entries);
   }
   return entries;
@@ -158,6 +158,86 @@ describe("a damaged log", () => {
     const { kv, store } = await damagedLog([100, 100], []);
     await spoil(kv, 1, true);
     expect(await damageFrom(store, 50, 200)).toMatchObject({ first: 1, last: 100 });
+  });
+
+  test("begins after no base that lies among what cannot be read, until that is repaired", async () => {
+    const { kv, store, log } = await damagedLog([100, 100, 40], [150]);
+    const before = await dump(kv);
+    for (const seq of [101, 150, 199]) {
+      const bases = [log.base(50), log.base(seq)];
+      await expect(store.begin(space, bases)).rejects.toMatchObject({ first: 101, last: 200 });
+    }
+    expect(await dump(kv)).toEqual(before);
+    expect(await store.repair(space, log.slice(101, 200))).toBe("repaired");
+    await store.begin(space, [log.base(150)]);
+    expect(await wholeLog(store, 240, 151)).toEqual(log.slice(151, 240).entries);
+  });
+
+  test("begins after its damage, or before it, and loses nothing that stands above", async () => {
+    for (const [seq, damage] of [
+      [100, { first: 101, last: 200 }],
+      [200, undefined],
+      [239, undefined],
+      [240, undefined],
+      [300, undefined],
+    ] as const) {
+      for (const gone of [false, true]) {
+        const { kv, store, log } = await damagedLog([100, 100, 40], []);
+        await spoil(kv, 150, gone);
+        if (seq > 240) log.run(seq - 240);
+        const base = log.base(seq);
+        const [outcome] = await store.begin(space, [base]);
+        const to = Math.max(240, seq);
+        const head = { ...log.head, from: seq + 1 };
+        expect(outcome).toEqual({ kind: "begun", head, news: true });
+        expect(await damageFrom(store, seq + 1, to, seq + 1)).toEqual(
+          damage && expect.objectContaining(damage),
+        );
+        if (damage) await store.repair(space, log.slice(101, 200));
+        await store.append(space, [log.run(3)]);
+        const all = log.slice(seq + 1, log.length);
+        expect(await wholeLog(store, log.length, seq + 1)).toEqual(all.entries);
+      }
+    }
+  });
+
+  test("forks from a base that another entry claims, also where what stands behind tells", async () => {
+    const { store, log } = await damagedLog([100, 100], [50]);
+    const other = { ...log.base(100), hash: new Uint8Array(32).fill(9) };
+    expect(await store.begin(space, [other])).toEqual([{ kind: "fork", head: log.head }]);
+  });
+
+  test("is repaired above its base as ever, by runs that join the base", async () => {
+    const { kv, store, log } = await damagedLog([100, 100], []);
+    await store.begin(space, [log.base(150)]);
+    await spoil(kv, 151);
+    expect(await damageFrom(store, 151, 200, 151)).toMatchObject({ first: 151, last: 200 });
+    expect(await store.hashes(space, ana, 150, 150)).toEqual([log.hashAt(150)]);
+    const strange = { ...log.slice(151, 200), previous: new Uint8Array(32).fill(9) };
+    expect(await store.repair(space, strange)).toBe("unfit");
+    expect(await store.repair(space, log.slice(150, 200))).toBe("unfit");
+    expect(await store.repair(space, log.slice(151, 170))).toBe("repaired");
+    expect(await store.repair(space, log.slice(171, 200))).toBe("repaired");
+    expect(await damageFrom(store, 151, 200, 151)).toBeUndefined();
+    expect(await wholeLog(store, 200, 151)).toEqual(log.slice(151, 200).entries);
+  });
+
+  test("begins anywhere after a repair that reaches into what was whole", async () => {
+    for (const seq of [110, 130, 150, 160, 199, 200, 230]) {
+      const { store, log } = await damagedLog([100, 100, 40], [110]);
+      for (const [first, last] of [
+        [101, 130],
+        [131, 220],
+      ] as const) {
+        expect(await store.repair(space, log.slice(first, last))).toBe("repaired");
+      }
+      await store.begin(space, [log.base(seq)]);
+      await store.append(space, [log.run(2)]);
+      expect(await damageFrom(store, seq + 1, 242, seq + 1)).toBeUndefined();
+      expect(await wholeLog(store, 242, seq + 1)).toEqual(log.slice(seq + 1, 242).entries);
+      const hashes = await store.hashes(space, ana, seq, 242);
+      expect(hashes).toEqual(log.slice(seq, 242).hashes);
+    }
   });
 
   test("is left alone where it is whole", async () => {

@@ -8,7 +8,6 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { SpaceTag } from "../id/id.ts";
-import { zeroHash } from "../log/chain.ts";
 import type { Repaired } from "../log/damage.ts";
 import { lastSeq } from "../log/entry.ts";
 import type { VerifiedRun } from "../log/store.ts";
@@ -16,6 +15,7 @@ import type { VerifyingSuite } from "../log/suite.ts";
 import type { Writing } from "./kv.ts";
 import { newSegment, packRun } from "./log-segments.ts";
 import {
+  baseOf,
   hashAt,
   hashRepeated,
   headRow,
@@ -67,7 +67,7 @@ async function fits(log: LogRows, run: VerifiedRun, from: number, to: number): P
 
 /** Undefined where the entry before cannot be read either: its repair will look at this one. */
 async function hashKnownBefore(log: LogRows, seq: number): Promise<Uint8Array | undefined> {
-  if (seq === 1) return zeroHash;
+  if (seq === log.head.from) return baseOf(log.head);
   const before = await readSegmentWith(log, seq - 1);
   return "detail" in before ? undefined : hashAt(log, seq - 1);
 }

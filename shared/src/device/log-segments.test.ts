@@ -80,6 +80,58 @@ describe("the segments of a log", () => {
     }
   });
 
+  test("go when the log begins after them, and the one with the base loses its beginning", async () => {
+    const { kv, store, log } = freshLog();
+    for (const count of [60, 60, 60, 60, 30, 7]) await store.append(space, [log.run(count)]);
+    const before = await segmentsOf(kv);
+    await store.begin(space, [log.base(150)]);
+    const segments = await segmentsOf(kv);
+    expect(segments.map(({ first, segment }) => [first, segment.last])).toEqual([
+      [151, 240],
+      [241, 277],
+    ]);
+    expect(segments[1]).toEqual(before[2]);
+    const cut = segments[0]?.segment.bytes.length ?? 0;
+    expect(cut).toBeLessThan((before[1]?.segment.bytes.length ?? 0) * 0.8);
+    await store.begin(space, [log.base(240)]);
+    expect(await segmentsOf(kv)).toEqual(before.slice(2));
+    await store.begin(space, [log.base(260)]);
+    await store.append(space, [log.run(2)]);
+    expect((await segmentsOf(kv)).map(({ first, segment }) => [first, segment.last])).toEqual([
+      [261, 279],
+    ]);
+    await store.begin(space, [log.base(279)]);
+    expect(await segmentsOf(kv)).toEqual([]);
+  });
+
+  test("go when the log begins beyond them all, and those of another log stay", async () => {
+    const { kv, store, log } = freshLog();
+    const bens = new TestLog(ben);
+    await store.append(space, [log.run(150), log.run(150), bens.run(2)]);
+    const other = new TestLog(ana);
+    other.run(301);
+    await store.begin(space, [other.base(301)]);
+    expect(await segmentsOf(kv)).toEqual([]);
+    expect((await store.read(space, ben, 1, 1_000))?.entries).toHaveLength(2);
+    await store.append(space, [other.run(1), other.run(1)]);
+    expect((await segmentsOf(kv)).map(({ first, segment }) => [first, segment.last])).toEqual([
+      [302, 303],
+    ]);
+  });
+
+  test("leave the nonces of writer sessions behind, which entries above may continue", async () => {
+    const { store, log } = freshLog();
+    const run = log.run(5);
+    await store.append(space, [run]);
+    const nonce = await store.sessionNonce(space, ana, 1);
+    expect(nonce).toHaveLength(16);
+    await store.begin(space, [log.base(3)]);
+    expect(await store.sessionNonce(space, ana, 1)).toEqual(nonce);
+    log.run(5);
+    await store.begin(space, [log.base(10)]);
+    expect(await store.sessionNonce(space, ana, 1)).toEqual(nonce);
+  });
+
   test("hold nothing but their own bytes, whatever those were views of", async () => {
     const { kv, store, log } = freshLog();
     await store.append(space, [log.run(2)]);

@@ -87,6 +87,24 @@ export const joined = (
   check: suite.hash(checkLabel, tail.check, group),
 });
 
+/** The segment of `runs`, consecutive and at least one, after an entry with the hash `previous`. */
+export function segmentAfter(
+  suite: Hashing,
+  previous: Uint8Array,
+  runs: readonly StoredRun[],
+): Segment {
+  let segment: Segment | undefined;
+  for (const run of runs) {
+    const group = packRun(run);
+    const last = run.first + run.entries.length - 1;
+    segment = segment
+      ? joined(suite, segment, group, last)
+      : newSegment(suite, previous, group, last);
+  }
+  if (segment === undefined) throw new Error("a segment without runs");
+  return segment;
+}
+
 /** Whether the bytes are those that were written. 4 µs a kilobyte. */
 export function isWhole(suite: Hashing, segment: Segment): boolean {
   let check = segment.previous;

@@ -4,6 +4,7 @@
  * that hold a seq the later counts, and who walks a log takes from each what comes next.
  */
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { LogHead } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
@@ -19,8 +20,10 @@ export interface HeadRow {
   readonly from: number;
   readonly to: number;
   readonly hash: Uint8Array;
-  /** First seq of the newest segment. */
+  /** First seq of the newest segment; `to` + 1 while there is none. */
   readonly tail: number;
+  /** Hash of the entry before `from`. Absent while `from` is 1. */
+  readonly base?: Uint8Array;
 }
 
 export const headRow = async (
@@ -37,6 +40,9 @@ export const headOf = (replica: ReplicaId, { publicKey, from, to, hash }: HeadRo
   to,
   hash,
 });
+
+/** Hash of the entry before `from`; zeros before seq 1. */
+export const baseOf = ({ base }: HeadRow): Uint8Array => base ?? zeroHash;
 
 /** Where a log's segments are read: a transaction over `segments`, and its head. */
 export interface LogRows {
@@ -103,9 +109,12 @@ export async function readSegmentWith(
   return { begin, segment, runs, seq };
 }
 
-/** The hash of entry `seq`, which is held. Throws `DamagedEntries` if it cannot be read. */
+/**
+ * The hash of entry `seq`, which is held or the base. Throws `DamagedEntries` if it cannot be read.
+ */
 export async function hashAt(log: LogRows, seq: number): Promise<Uint8Array> {
   if (seq === log.head.to) return log.head.hash;
+  if (seq === log.head.from - 1) return baseOf(log.head);
   const read = await readSegmentWith(log, seq);
   if ("detail" in read) throw await damagedFrom(log, read);
   const hash = segmentHashes(log.suite, log.space, log.replica, read)[seq - read.begin];

@@ -101,6 +101,8 @@ export function deviceStoreContract(name: string, open: () => Promise<KvUnderTes
         const runs = [new TestLog(ben).run(3), new TestLog(cleo).run(2)];
         await store.append(space, runs);
         expect(durabilities.splice(0)).toEqual(["strict"]);
+        await store.begin(space, [new TestLog(ben).base(9)]);
+        expect(durabilities.splice(0)).toEqual(["strict"]);
         const epoch = await store.takeLeadership();
         expect(durabilities.splice(0)).toEqual(["strict"]);
         const entry = new TestSpace().write(ben, documents.channel, [post("hi")]);

@@ -24,6 +24,10 @@ export const stores = {
   writers: "writers",
   /** [space, replica, register name] → the newest register (device-log.ts). */
   registers: "registers",
+  /** [space, blob id] → a sealed piece of a manifest's object. */
+  blobs: "blobs",
+  /** space → the newest checkpoint (device/snapshot). */
+  checkpoints: "checkpoints",
 
   /** space → `AppliedState`. Derived. */
   applied: "applied",
@@ -43,6 +47,8 @@ export const stores = {
   operations: "operations",
   /** [space, document, order key] → an operation of unknown kind (operation-rows.ts). Derived. */
   parked: "parked",
+  /** [space, document, key] → what of a snapshot is still to come. Derived. */
+  pending: "pending",
   /** space → the catalog as views paint it. Derived. */
   catalogs: "catalogs",
   /** space → how far own entries were known to have come elsewhere. Derived. */

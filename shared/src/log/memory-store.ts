@@ -7,11 +7,22 @@ import { compareBytes, equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Entry, lastSeq, type Run, runEntriesMax } from "./entry.ts";
 import { zeroHash } from "./chain.ts";
-import type { Appended, LogHead, LogStore, StoredRegister, VerifiedRun } from "./store.ts";
+import type {
+  Appended,
+  Begun,
+  LogBase,
+  LogHead,
+  LogStore,
+  StoredRegister,
+  VerifiedRun,
+} from "./store.ts";
 
-/** One replica's log. `entries[i]` and `hashes[i]` belong to seq `i + 1`. */
+/** One replica's log. `entries[i]` and `hashes[i]` belong to seq `from + i`. */
 interface Log {
   readonly publicKey: Uint8Array;
+  readonly from: number;
+  /** Hash of the entry before `from`; zeros before seq 1. */
+  readonly base: Uint8Array;
   readonly entries: Entry[];
   readonly hashes: Uint8Array[];
   /** Where a run may end: ascending seqs with the head signature of each. */
@@ -38,6 +49,11 @@ export class MemoryLogStore implements LogStore {
     return runs.map((run) => append(logs, run));
   }
 
+  async begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]> {
+    const { logs } = this.#make(space);
+    return bases.map((base) => begin(logs, base));
+  }
+
   async read(
     space: SpaceTag,
     replica: ReplicaId,
@@ -45,7 +61,7 @@ export class MemoryLogStore implements LogStore {
     bytesMax: number,
   ): Promise<Run | undefined> {
     const log = this.#open(space)?.logs.get(replica);
-    if (log === undefined || first < 1 || first > log.entries.length) return undefined;
+    if (log === undefined || first < log.from || first > toOf(log)) return undefined;
     return cut(replica, log, first, bytesMax);
   }
 
@@ -56,8 +72,9 @@ export class MemoryLogStore implements LogStore {
     last: number,
   ): Promise<readonly Uint8Array[]> {
     const log = this.#open(space)?.logs.get(replica);
-    if (log === undefined || first < 1 || last < first) return [];
-    return log.hashes.slice(first - 1, last);
+    if (log === undefined || first < Math.max(1, log.from - 1) || last < first) return [];
+    const held = log.hashes.slice(Math.max(0, first - log.from), last - log.from + 1);
+    return first < log.from ? [log.base, ...held] : held;
   }
 
   async registers(space: SpaceTag): Promise<readonly StoredRegister[]> {
@@ -98,7 +115,7 @@ export class MemoryLogStore implements LogStore {
 
 function append(logs: Map<ReplicaId, Log>, run: VerifiedRun): Appended {
   const log = logs.get(run.replica);
-  const to = log?.entries.length ?? 0;
+  const to = log === undefined ? 0 : toOf(log);
   if (run.first > to + 1) return { kind: "gap", to };
   if (log !== undefined && !continues(log, run)) {
     return { kind: "fork", head: headOf(run.replica, log) };
@@ -106,7 +123,7 @@ function append(logs: Map<ReplicaId, Log>, run: VerifiedRun): Appended {
   if (log === undefined && !equalBytes(run.previous, zeroHash)) {
     throw new Error(`a run from seq ${run.first} with a hash before it, where nothing can be`);
   }
-  const held = log ?? { publicKey: run.publicKey.slice(), entries: [], hashes: [], heads: [] };
+  const held = log ?? emptyLog(run.publicKey, 1, zeroHash);
   logs.set(run.replica, held);
   const last = lastSeq(run);
   const news = last > to;
@@ -124,11 +141,32 @@ function append(logs: Map<ReplicaId, Log>, run: VerifiedRun): Appended {
  * last one in common compares all.
  */
 function continues(log: Log, run: VerifiedRun): boolean {
-  const to = log.entries.length;
+  const to = toOf(log);
   if (run.first === to + 1) return equalBytes(run.previous, hashAt(log, to));
   const common = Math.min(to, lastSeq(run));
+  if (common < log.from - 1) return true;
   const theirs = run.hashes[common - run.first];
   return theirs !== undefined && equalBytes(theirs, hashAt(log, common));
+}
+
+function begin(logs: Map<ReplicaId, Log>, base: LogBase): Begun {
+  const { replica, publicKey, seq, hash } = base;
+  const log = logs.get(replica) ?? emptyLog(publicKey, 1, zeroHash);
+  const to = toOf(log);
+  if (seq < log.from - 1) return { kind: "begun", head: headOf(replica, log), news: false };
+  if (seq <= to && !equalBytes(hash, hashAt(log, seq))) {
+    return { kind: "fork", head: headOf(replica, log) };
+  }
+  if (seq === log.from - 1) return { kind: "begun", head: headOf(replica, log), news: false };
+  const dropped = seq + 1 - log.from;
+  const begun: Log = {
+    ...emptyLog(log.publicKey, seq + 1, hash),
+    entries: log.entries.slice(dropped),
+    hashes: log.hashes.slice(dropped),
+    heads: log.heads.filter((head) => head.seq > seq),
+  };
+  logs.set(replica, begun);
+  return { kind: "begun", head: headOf(replica, begun), news: true };
 }
 
 /** The longest run from `first` that ends at a head and stays within the limits; never empty. */
@@ -140,7 +178,7 @@ function cut(replica: ReplicaId, log: Log, first: number, bytesMax: number): Run
   for (let index = firstHeadFrom(log, first); index < log.heads.length; index++) {
     const head = log.heads[index];
     if (head === undefined) break;
-    const part = log.entries.slice(from - 1, head.seq);
+    const part = log.entries.slice(from - log.from, head.seq + 1 - log.from);
     bytes += sealedBytes(part);
     const tooMuch = bytes > bytesMax || entries.length + part.length > runEntriesMax;
     if (tooMuch && signature !== undefined) break;
@@ -173,12 +211,24 @@ function sealedBytes(entries: readonly Entry[]): number {
 const headOf = (replica: ReplicaId, log: Log): LogHead => ({
   replica,
   publicKey: log.publicKey,
-  from: 1,
-  to: log.entries.length,
-  hash: hashAt(log, log.entries.length),
+  from: log.from,
+  to: toOf(log),
+  hash: hashAt(log, toOf(log)),
 });
 
-const hashAt = (log: Log, seq: number): Uint8Array => log.hashes[seq - 1] ?? zeroHash;
+const toOf = (log: Log): number => log.from - 1 + log.entries.length;
+
+/** Of a seq from `from` − 1 to `to`. */
+const hashAt = (log: Log, seq: number): Uint8Array => log.hashes[seq - log.from] ?? log.base;
+
+const emptyLog = (publicKey: Uint8Array, from: number, base: Uint8Array): Log => ({
+  publicKey: publicKey.slice(),
+  from,
+  base: base.slice(),
+  entries: [],
+  hashes: [],
+  heads: [],
+});
 
 const registerKey = (replica: ReplicaId, name: RegisterName): string => `${replica}/${name}`;
 

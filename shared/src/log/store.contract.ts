@@ -17,7 +17,15 @@ import {
 } from "../id/id.ts";
 import { chainHashes, zeroHash } from "./chain.ts";
 import { type Entry, lastSeq, type Run, runEntriesMax, signatureBytes } from "./entry.ts";
-import type { Appended, LogHead, LogStore, StoredRegister, VerifiedRun } from "./store.ts";
+import type {
+  Appended,
+  Begun,
+  LogBase,
+  LogHead,
+  LogStore,
+  StoredRegister,
+  VerifiedRun,
+} from "./store.ts";
 import { labelled, type VerifyingSuite } from "./suite.ts";
 
 export interface StoreUnderTest {
@@ -67,6 +75,7 @@ export function logStoreContract(
         const store = await freshStore();
         expect(await store.append(spaceA, [])).toEqual([]);
         expect(await store.putRegisters(spaceA, [])).toEqual([]);
+        expect(await store.begin(spaceA, [])).toEqual([]);
       });
     });
 
@@ -314,6 +323,255 @@ export function logStoreContract(
       });
     });
 
+    describe("a log that begins after a base", () => {
+      test("of which nothing was held is empty, and goes on from there", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(5);
+        const empty = { ...log.head, from: 6 };
+        const begun = [{ kind: "begun", head: empty, news: true }] as const;
+        expectBegun(await store.begin(spaceA, [log.base(5)]), begun);
+        expectHeads(await store.heads(spaceA), [empty]);
+        expect(await store.read(spaceA, ana, 5, anyBytes)).toBeUndefined();
+        expect(await store.read(spaceA, ana, 6, anyBytes)).toBeUndefined();
+        const next = log.run(3);
+        const head = { ...log.head, from: 6 };
+        expectAppended(await store.append(spaceA, [next]), [{ kind: "held", news: true, head }]);
+        expectHeads(await store.heads(spaceA), [head]);
+        expectRun(await store.read(spaceA, ana, 6, anyBytes), next);
+        expectRun(await store.read(spaceA, ana, 7, anyBytes), log.slice(7, 8));
+        expect(await store.read(spaceA, ana, 5, anyBytes)).toBeUndefined();
+      });
+
+      test("drops what it held up to there, wherever its runs end", async () => {
+        for (let seq = 1; seq <= 9; seq++) {
+          const store = await freshStore();
+          const log = new TestLog(ana);
+          await store.append(spaceA, [log.run(2), log.run(4)]);
+          await store.append(spaceA, [log.run(3)]);
+          const head = { ...log.head, from: seq + 1 };
+          const begun = [{ kind: "begun", head, news: true }] as const;
+          expectBegun(await store.begin(spaceA, [log.base(seq)]), begun);
+          expectHeads(await store.heads(spaceA), [head]);
+          expect(await store.read(spaceA, ana, seq, anyBytes)).toBeUndefined();
+          await expectHeld(store, log, seq + 1);
+          await store.append(spaceA, [log.run(2)]);
+          expectHeads(await store.heads(spaceA), [{ ...log.head, from: seq + 1 }]);
+          await expectHeld(store, log, seq + 1);
+          await disposeAll();
+        }
+      });
+
+      test("drops everything where it ends below, and is not asked what that was", async () => {
+        const store = await freshStore();
+        const other = new TestLog(ana).run(3);
+        const log = new TestLog(ana);
+        log.run(6);
+        await store.append(spaceA, [other]);
+        const empty = { ...log.head, from: 7 };
+        const begun = [{ kind: "begun", head: empty, news: true }] as const;
+        expectBegun(await store.begin(spaceA, [log.base(6)]), begun);
+        expectHeads(await store.heads(spaceA), [empty]);
+        expect(await store.read(spaceA, ana, 1, anyBytes)).toBeUndefined();
+        await store.append(spaceA, [log.run(1)]);
+        await expectHeld(store, log, 7);
+      });
+
+      test("begins there or above already: nothing happens", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3), log.run(3)]);
+        await store.begin(spaceA, [log.base(4)]);
+        const same = { kind: "begun", head: { ...log.head, from: 5 }, news: false } as const;
+        expectBegun(await store.begin(spaceA, [log.base(4)]), [same]);
+        expectBegun(await store.begin(spaceA, [log.base(2)]), [same]);
+        const unknowable = { ...log.base(3), hash: filled(32, 9) };
+        expectBegun(await store.begin(spaceA, [unknowable]), [same]);
+        await expectHeld(store, log, 5);
+      });
+
+      test("may be moved up again and again", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        for (let round = 0; round < 4; round++) {
+          await store.append(spaceA, [log.run(5)]);
+          for (const seq of [log.length - 3, log.length - 1]) {
+            await store.begin(spaceA, [log.base(seq)]);
+            await expectHeld(store, log, seq + 1);
+          }
+        }
+        await store.begin(spaceA, [log.base(log.length)]);
+        log.run(30);
+        await store.begin(spaceA, [log.base(log.length)]);
+        expectHeads(await store.heads(spaceA), [{ ...log.head, from: log.length + 1 }]);
+        await store.append(spaceA, [log.run(2)]);
+        await expectHeld(store, log, log.length - 1);
+      });
+
+      test("keeps what it holds when it holds another entry there", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(3), log.run(3)]);
+        const fork = [{ kind: "fork", head: log.head }] as const;
+        for (const seq of [1, 3, 4, 6]) {
+          const other = { ...log.base(seq), hash: filled(32, 9) };
+          expectBegun(await store.begin(spaceA, [other]), fork);
+        }
+        await expectHeld(store, log, 1);
+        await store.begin(spaceA, [log.base(4)]);
+        const above = [{ kind: "fork", head: { ...log.head, from: 5 } }] as const;
+        for (const seq of [4, 5, 6]) {
+          const other = { ...log.base(seq), hash: filled(32, 9) };
+          expectBegun(await store.begin(spaceA, [other]), above);
+        }
+        await expectHeld(store, log, 5);
+      });
+
+      test("begins where all do after no entry at all", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        const nothing = { kind: "begun", head: log.head, news: false } as const;
+        expectBegun(await store.begin(spaceA, [log.base(0)]), [nothing]);
+        expectHeads(await store.heads(spaceA), []);
+        const odd = { ...log.base(0), hash: filled(32, 9) };
+        expectBegun(await store.begin(spaceA, [odd]), [{ kind: "fork", head: log.head }]);
+        expectHeads(await store.heads(spaceA), []);
+        await store.append(spaceA, [log.run(2)]);
+        const held = { kind: "begun", head: log.head, news: false } as const;
+        expectBegun(await store.begin(spaceA, [log.base(0)]), [held]);
+        expectBegun(await store.begin(spaceA, [odd]), [{ kind: "fork", head: log.head }]);
+        await expectHeld(store, log, 1);
+      });
+
+      test("takes of a run that begins below what is new, without looking below its base", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(4);
+        await store.begin(spaceA, [log.base(4)]);
+        log.run(4);
+        const run = log.slice(2, 6);
+        for (const bytes of [run.hashes[0], run.hashes[1], run.previous]) bytes?.fill(9);
+        const six = { ...log.head, from: 5, to: 6, hash: log.hashAt(6) };
+        expectAppended(await store.append(spaceA, [run]), [
+          { kind: "held", news: true, head: six },
+        ]);
+        const eight = { ...log.head, from: 5 };
+        for (const [runs, news] of [
+          [log.slice(3, 8), true],
+          [log.slice(1, 8), false],
+          [log.slice(1, 4), false],
+          [log.slice(1, 2), false],
+        ] as const) {
+          const expected = { kind: "held", news, head: eight } as const;
+          expectAppended(await store.append(spaceA, [runs]), [expected]);
+        }
+        await expectHeld(store, log, 5);
+      });
+
+      test("takes no run that follows another entry than the base, or leaves a gap", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(4);
+        const other = log.fork();
+        await store.begin(spaceA, [log.base(4)]);
+        const empty = { ...log.head, from: 5 };
+        const odd = { ...log.fork().run(1), previous: filled(32, 9) };
+        const oddBelow = new TestLog(ana);
+        oddBelow.run(5);
+        const fork = { kind: "fork", head: empty } as const;
+        const runs = [odd, oddBelow.slice(3, 5), oddBelow.slice(4, 4)];
+        expectAppended(await store.append(spaceA, runs), [fork, fork, fork]);
+        other.run(2);
+        const late = other.slice(6, 6);
+        expectAppended(await store.append(spaceA, [late]), [{ kind: "gap", to: 4 }]);
+        expectHeads(await store.heads(spaceA), [empty]);
+        await store.append(spaceA, [log.run(2)]);
+        const outcome = await store.append(spaceA, [other.slice(5, 6)]);
+        expectAppended(outcome, [{ kind: "fork", head: { ...log.head, from: 5 } }]);
+        await expectHeld(store, log, 5);
+      });
+
+      test("tells the hash of its base beside those of its entries", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(4);
+        await store.begin(spaceA, [log.base(4)]);
+        const base = [plain(log.hashAt(4))];
+        expect(await store.hashes(spaceA, ana, 4, 4)).toEqual(base);
+        expect(await store.hashes(spaceA, ana, 4, 9)).toEqual(base);
+        expect(await store.hashes(spaceA, ana, 3, 9)).toEqual([]);
+        expect(await store.hashes(spaceA, ana, 5, 9)).toEqual([]);
+        await store.append(spaceA, [log.run(2), log.run(2)]);
+        const all = [...base, ...log.slice(5, 8).hashes.map(plain)];
+        expect(await store.hashes(spaceA, ana, 4, 4)).toEqual(base);
+        expect(await store.hashes(spaceA, ana, 4, 7)).toEqual(all.slice(0, 4));
+        expect(await store.hashes(spaceA, ana, 4, 99)).toEqual(all);
+        expect(await store.hashes(spaceA, ana, 5, 6)).toEqual(all.slice(1, 3));
+        expect(await store.hashes(spaceA, ana, 3, 8)).toEqual([]);
+      });
+
+      test("is judged for itself among others of one call, in order", async () => {
+        const store = await freshStore();
+        const [anas, bens] = [new TestLog(ana), new TestLog(ben)];
+        await store.append(spaceA, [anas.run(3), bens.run(3)]);
+        await store.append(spaceB, [anas.slice(1, 3)]);
+        const other = { ...bens.base(2), hash: filled(32, 9) };
+        const bases = [anas.base(1), other, anas.base(2), anas.base(1), bens.base(3)];
+        const anasHead = { ...anas.head, from: 3 };
+        expectBegun(await store.begin(spaceA, bases), [
+          { kind: "begun", head: { ...anas.head, from: 2 }, news: true },
+          { kind: "fork", head: bens.head },
+          { kind: "begun", head: anasHead, news: true },
+          { kind: "begun", head: anasHead, news: false },
+          { kind: "begun", head: { ...bens.head, from: 4 }, news: true },
+        ]);
+        expectHeads(await store.heads(spaceA), [anasHead, { ...bens.head, from: 4 }]);
+        expectHeads(await store.heads(spaceB), [anas.head]);
+      });
+
+      test("keeps no view of the caller's bytes", async () => {
+        const store = await freshStore();
+        const log = new TestLog(ana);
+        log.run(2);
+        const base = structuredClone(log.base(2));
+        await store.begin(spaceA, [base]);
+        for (const bytes of [base.hash, base.publicKey]) bytes.fill(0xee);
+        expectHeads(await store.heads(spaceA), [{ ...log.head, from: 3 }]);
+        await store.append(spaceA, [log.run(1)]);
+        expectHeads(await store.heads(spaceA), [{ ...log.head, from: 3 }]);
+        expect(await store.hashes(spaceA, ana, 2, 2)).toEqual([plain(log.hashAt(2))]);
+      });
+
+      test("is the same log from there on, whatever came in whatever order", async () => {
+        const counts = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 8 });
+        const order = fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true }));
+        const bases = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 3 });
+        await fc.assert(
+          fc.asyncProperty(counts, order, bases, async (runCounts, dice, seqs) => {
+            const store = await freshStore();
+            const log = new TestLog(ana);
+            let from = 1;
+            for (const [index, count] of runCounts.entries()) {
+              const run = log.run(count, { bodyBytes: 40 });
+              const [head] = await store.heads(spaceA);
+              if (run.first === (head?.to ?? 0) + 1) await store.append(spaceA, [run]);
+              const seq = seqs[index];
+              if (seq === undefined) continue;
+              const base = log.base(Math.min(seq, log.length));
+              const [outcome] = await store.begin(spaceA, [base]);
+              from = Math.max(from, base.seq + 1);
+              expect(outcome).toMatchObject({ kind: "begun", head: { from } });
+            }
+            await deliver(store, log, dice);
+            expectHeads(await store.heads(spaceA), [{ ...log.head, from }]);
+            await expectHeld(store, log, from);
+            await disposeAll();
+          }),
+          { numRuns: orders },
+        );
+      });
+    });
+
     describe("registers", () => {
       test("keep the greatest number", async () => {
         const store = await freshStore();
@@ -447,6 +705,8 @@ export function logStoreContract(
         await store.close();
         await store.close();
         await expect(store.append(spaceA, [run])).rejects.toThrow(/closed/);
+        const base = { ...run, seq: 1, hash: zeroHash };
+        await expect(store.begin(spaceA, [base])).rejects.toThrow(/closed/);
         await expect(store.heads(spaceA)).rejects.toThrow(/closed/);
         await expect(store.read(spaceA, ana, 1, anyBytes)).rejects.toThrow(/closed/);
         await expect(store.registers(spaceA)).rejects.toThrow(/closed/);
@@ -459,11 +719,17 @@ export function logStoreContract(
         if (reopen === undefined) throw new Error(`${name} is durable but cannot be opened again`);
         const log = new TestLog(ana);
         const kept = register(ben, names[0], 4);
-        await store.append(spaceA, [log.run(3), log.run(2)]);
+        const [begun, empty] = [new TestLog(ben), new TestLog(replica(3))];
+        await store.append(spaceA, [log.run(3), log.run(2), begun.run(4)]);
+        empty.run(7);
+        await store.begin(spaceA, [begun.base(2), empty.base(7)]);
         await store.putRegisters(spaceA, [kept]);
         if (after === "close") await store.close();
         const again = await reopen(after);
-        expectHeads(await again.heads(spaceA), [log.head]);
+        const heads = [{ ...begun.head, from: 3 }, { ...empty.head, from: 8 }, log.head];
+        expectHeads(await again.heads(spaceA), heads);
+        await expectHeld(again, begun, 3);
+        await expectHeld(again, empty, 8);
         expectRun(await again.read(spaceA, ana, 1, anyBytes), log.slice(1, 5));
         expectRun(await again.read(spaceA, ana, 2, 1), log.slice(2, 3));
         expectRegisters(await again.registers(spaceA), [kept]);
@@ -524,6 +790,11 @@ export class TestLog {
 
   hashAt(seq: number): Uint8Array {
     return this.#hashes[seq - 1] ?? zeroHash;
+  }
+
+  base(seq: number): LogBase {
+    const { replica, publicKey } = this;
+    return { replica, publicKey, seq, hash: this.hashAt(seq) };
   }
 
   /** Appends `count` entries and gives them as a run. */
@@ -602,17 +873,31 @@ async function deliver(store: LogStore, log: TestLog, dice: fc.Stream<number>): 
   await store.append(spaceA, [log.slice(1, log.length)]);
 }
 
-/** All entries from seq 1 on, read run by run as a session does. */
-async function walk(store: LogStore, owner: ReplicaId, bytesMax: number): Promise<Entry[]> {
+/** All entries from `first` on, read run by run as a session does. */
+async function walk(
+  store: LogStore,
+  owner: ReplicaId,
+  bytesMax: number,
+  first = 1,
+): Promise<Entry[]> {
   const entries: Entry[] = [];
   for (;;) {
-    const run = await store.read(spaceA, owner, entries.length + 1, bytesMax);
+    const run = await store.read(spaceA, owner, first + entries.length, bytesMax);
     if (run === undefined) return entries;
     expect(run.entries.length).toBeGreaterThan(0);
     entries.push(...run.entries);
     const [hash] = await store.hashes(spaceA, owner, lastSeq(run), lastSeq(run));
     expect(equalBytes(run.signature, signatureOf(hash ?? zeroHash))).toBe(true);
   }
+}
+
+/** Entries and hashes of `log` from `from` on are held, and the hash of the entry before. */
+async function expectHeld(store: LogStore, log: TestLog, from: number): Promise<void> {
+  const walked = await walk(store, log.replica, 300, from);
+  expect(walked.map(plainEntry)).toEqual(log.slice(from, log.length).entries.map(plainEntry));
+  const first = Math.max(1, from - 1);
+  const hashes = log.slice(first, log.length).hashes.map(plain);
+  expect(await store.hashes(spaceA, log.replica, first, log.length)).toEqual(hashes);
 }
 
 // Comparing. Stores return plain arrays or Node's Buffer; only the bytes count.
@@ -633,6 +918,11 @@ function expectRun(found: Run | undefined, expected: Run): void {
 function expectAppended(found: readonly Appended[], expected: readonly Appended[]): void {
   const flat = (outcome: Appended) =>
     outcome.kind === "gap" ? outcome : { ...outcome, head: plainHead(outcome.head) };
+  expect(found.map(flat)).toEqual(expected.map(flat));
+}
+
+function expectBegun(found: readonly Begun[], expected: readonly Begun[]): void {
+  const flat = (outcome: Begun) => ({ ...outcome, head: plainHead(outcome.head) });
   expect(found.map(flat)).toEqual(expected.map(flat));
 }
 

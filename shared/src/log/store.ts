@@ -6,7 +6,10 @@
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { Run } from "./entry.ts";
 
-/** Entries `from`..`to` are held; `hash` is that of `to`. `from` is 1 until something truncates. */
+/**
+ * Entries `from`..`to` are held; `hash` is that of `to`. `from` is 1 until the log begins after a
+ * base (`begin`). It may then hold nothing: `to` is `from` − 1, and `hash` the base's.
+ */
 export interface LogHead {
   readonly replica: ReplicaId;
   /** 32 bytes; hashes to `replica`. */
@@ -33,6 +36,21 @@ export type Appended =
   /** Another entry stands at the same seq, or `previous` is not its hash: nothing was written. */
   | { readonly kind: "fork"; readonly head: LogHead };
 
+/** The log begins after entry `seq`, whose hash is `hash`. Nothing below is held or wanted. */
+export interface LogBase {
+  readonly replica: ReplicaId;
+  /** 32 bytes; hashes to `replica`. */
+  readonly publicKey: Uint8Array;
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
+
+export type Begun =
+  /** The log begins after the base now, or began there or above already (`news` false). */
+  | { readonly kind: "begun"; readonly head: LogHead; readonly news: boolean }
+  /** Another entry is held at `seq`: nothing was changed. */
+  | { readonly kind: "fork"; readonly head: LogHead };
+
 /** A register as kept: newest of (replica, name) by (number, bodyHash). */
 export interface StoredRegister {
   readonly replica: ReplicaId;
@@ -56,8 +74,16 @@ export interface LogStore {
   /**
    * Appends runs, each atomically, idempotent. Resolves when all that is `held` would survive a
    * power cut. Rejects only when the store itself failed; then nothing is promised about any run.
+   * Of a run that begins below `from`, what lies there is neither compared nor written.
    */
   append(space: SpaceTag, runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
+
+  /**
+   * Lets logs begin after their bases, each atomically, idempotent, durable on return. Entries up to
+   * a base are dropped; of a log that ends below it everything is, whatever it held. Where an entry
+   * stands at the base's seq, its hash decides. A base at seq 0 changes nothing.
+   */
+  begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]>;
 
   /**
    * The run that begins at `first`, ends at a signed head and holds at most `bytesMax` of bodies and
@@ -71,7 +97,10 @@ export interface LogStore {
     bytesMax: number,
   ): Promise<Run | undefined>;
 
-  /** Hashes of the held entries among `first`..`last`, contiguous from `first`; for fork search. */
+  /**
+   * Hashes of the held entries among `first`..`last`, contiguous from `first`; for fork search. That
+   * of a base counts as held: a log that begins above 1 answers from `from` − 1 on.
+   */
   hashes(
     space: SpaceTag,
     replica: ReplicaId,
