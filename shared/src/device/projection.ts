@@ -1,39 +1,18 @@
 /**
- * How entries change what views read, by the kind of their operations (docs/protocol.md section 4.2):
- *
- *   0x02 clock                            the log's last known wall clock, folded into later rows
- *   0x20 change, 0x40 update              the tail of the document (tail-rows.ts)
- *   0x30 post                             the messages of the channel (message-rows.ts)
- *   0x01, 0x10–0x17 membership, 0x50 set  kept whole (operation-rows.ts)
- *   all others                            parked, until a version knows them
- *
- * What a document is, only the kinds of its operations tell. An operation of a known kind whose
- * payload breaks its form is void and leaves nothing. All of it happens in the caller's transaction.
+ * Brings what entries do (entry-effects.ts) into what views read: channels (message-rows.ts), the tails
+ * of notes and the catalog (tail-rows.ts), operations kept whole and parked (operation-rows.ts), wall
+ * clocks. All of it happens in the caller's transaction.
  */
-import { isMalformed } from "../bytes/malformed.ts";
-import { decode } from "../bytes/reader.ts";
-import { postKind, understandChannel } from "../chat/post.ts";
-import { readPeer } from "../crdt/engine/peer.ts";
-import { messageOf } from "../crdt/op/channel.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { readSessionNonce } from "./device-log.ts";
+import { effectsOf, modelOf, openedBy, placedIn, type PlacedOperation } from "./entry-effects.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Reading, Writing } from "./kv.ts";
-import { insertMessages, type KeptMessage } from "./message-rows.ts";
+import { insertMessages } from "./message-rows.ts";
 import { keepOperation, type KeptOperation, parkedOperations, unpark } from "./operation-rows.ts";
 import type { ReadyEntry } from "./store.ts";
 import { stores } from "./stores.ts";
-import { appendUpdates, type TailUpdate } from "./tail-rows.ts";
-
-type Model = "clock" | "tail" | "channel" | "whole" | "parked";
-
-function modelOf(kind: number): Model {
-  if (kind === 0x02) return "clock";
-  if (kind === 0x20 || kind === 0x40) return "tail";
-  if (kind === postKind) return "channel";
-  if (kind === 0x01 || (kind >= 0x10 && kind <= 0x17) || kind === 0x50) return "whole";
-  return "parked";
-}
+import { appendUpdates } from "./tail-rows.ts";
 
 /** The stores that `project` changes. */
 export const projectedStores = [
@@ -46,13 +25,6 @@ export const projectedStores = [
   stores.parked,
 ] as const;
 
-/** An operation with all that its entry says of it. */
-interface Placed extends KeptOperation {
-  readonly document: DocumentId;
-  /** The nonce of the session that the log's entry `seq` opens. */
-  readonly nonceAt: (seq: number) => Uint8Array | undefined;
-}
-
 /** Brings the effects of `entries`, which are in causal order, into the read models. */
 export async function project(
   tx: Writing,
@@ -60,25 +32,8 @@ export async function project(
   entries: readonly ReadyEntry[],
 ): Promise<void> {
   const clocks = await clocksOf(tx, space, timedBy(entries));
-  const placed: Placed[] = [];
   const ticked = new Set<ReplicaId>();
-  for (const entry of entries) {
-    const { replica, seq, lamport, hash, deps, document, appliedAtMs, nonces } = entry;
-    if (document === undefined) continue;
-    for (const [index, { kind, payload }] of entry.operations.entries()) {
-      if (modelOf(kind) === "clock") {
-        const timeMs = decode(payload, (reader) => reader.varint());
-        if (isMalformed(timeMs)) continue;
-        clocks.set(replica, timeMs);
-        ticked.add(replica);
-        continue;
-      }
-      const nonceAt = (opened: number) => nonces.get(opened);
-      const timeMs = clocks.get(replica);
-      const stamp = { id: { replica, seq, index }, lamport };
-      placed.push({ ...stamp, kind, payload, hash, deps, timeMs, appliedAtMs, document, nonceAt });
-    }
-  }
+  const placed = placedIn(entries, clocks, ticked);
   for (const replica of ticked) tx.put(stores.clocks, [space, replica], clocks.get(replica));
   await place(tx, space, placed);
 }
@@ -91,7 +46,7 @@ export async function replayParked(tx: Writing, space: SpaceTag): Promise<number
   const known = (await parkedOperations(tx, space)).filter(
     ({ kind }) => modelOf(kind) !== "parked",
   );
-  const placed: Placed[] = [];
+  const placed: PlacedOperation[] = [];
   for (const operation of known) {
     unpark(tx, space, operation);
     const opened = modelOf(operation.kind) === "tail" ? openedBy(operation) : undefined;
@@ -104,64 +59,25 @@ export async function replayParked(tx: Writing, space: SpaceTag): Promise<number
   return known.length;
 }
 
-async function place(tx: Writing, space: SpaceTag, operations: readonly Placed[]): Promise<void> {
-  const messages = new Map<DocumentId, KeptMessage[]>();
-  const updates = new Map<DocumentId, TailUpdate[]>();
-  for (const { document, nonceAt, ...operation } of operations) {
-    switch (modelOf(operation.kind)) {
-      case "channel": {
-        const message = messageFrom(operation);
-        if (message !== undefined) listIn(messages, document).push(message);
-        break;
-      }
-      case "tail": {
-        const update = updateFrom(operation, nonceAt);
-        if (update !== undefined) listIn(updates, document).push(update);
-        break;
-      }
-      case "whole":
-        keepOperation(tx, stores.operations, space, document, operation);
-        break;
-      case "parked":
-        keepOperation(tx, stores.parked, space, document, operation);
-        break;
-      case "clock":
-        break;
-    }
-  }
+async function place(
+  tx: Writing,
+  space: SpaceTag,
+  placed: readonly PlacedOperation[],
+): Promise<void> {
+  const { messages, updates, operations, parked } = effectsOf(placed);
+  const keep = (
+    store: "operations" | "parked",
+    document: DocumentId,
+    list: readonly KeptOperation[],
+  ) => {
+    for (const operation of list) keepOperation(tx, store, space, document, operation);
+  };
+  for (const [document, list] of operations) keep(stores.operations, document, list);
+  for (const [document, list] of parked) keep(stores.parked, document, list);
   await Promise.all([
     ...[...messages].map(([channel, batch]) => insertMessages(tx, space, channel, batch)),
     ...[...updates].map(([document, batch]) => appendUpdates(tx, space, document, batch)),
   ]);
-}
-
-function messageFrom(operation: KeptOperation): KeptMessage | undefined {
-  const { id, lamport, appliedAtMs } = operation;
-  const understood = understandChannel(operation);
-  if (understood.kind !== "known") return undefined;
-  return { ...messageOf({ id, lamport, op: understood.op }), appliedAtMs };
-}
-
-/** Undefined where the payload names no writer session: then nobody can derive its peer's id. */
-function updateFrom(
-  operation: KeptOperation,
-  nonceAt: (seq: number) => Uint8Array | undefined,
-): TailUpdate | undefined {
-  const opened = openedBy(operation);
-  const nonce = opened === undefined ? undefined : nonceAt(opened);
-  if (nonce === undefined) return undefined;
-  const { id, lamport, kind, payload, timeMs, appliedAtMs } = operation;
-  return { id, lamport, kind, payload, nonce, timeMs, appliedAtMs };
-}
-
-/** Seq of the entry that opened the writer session which an update's peer belongs to. */
-function openedBy({ id, payload }: KeptOperation): number | undefined {
-  const peer = decode(payload, (reader) => {
-    const read = readPeer(reader);
-    reader.rest();
-    return read;
-  });
-  return isMalformed(peer) ? undefined : id.seq - peer.distance;
 }
 
 /** Whose clock is asked for: of operations that bring no time of their own. */
@@ -199,12 +115,4 @@ export async function allClocks(tx: Reading, space: SpaceTag): Promise<Map<Repli
   return new Map(
     rows.map(({ key, value }) => [partOf<ReplicaId>(key, 1), value as number] as const),
   );
-}
-
-function listIn<Value>(lists: Map<DocumentId, Value[]>, document: DocumentId): Value[] {
-  const found = lists.get(document);
-  if (found !== undefined) return found;
-  const list: Value[] = [];
-  lists.set(document, list);
-  return list;
 }
