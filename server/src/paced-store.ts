@@ -5,7 +5,7 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { bodyBytes } from "@skein/shared/log/entry.ts";
 import { waitOf } from "./rate.ts";
-import { entryCost, registerCost, type RelayStore } from "./store/store.ts";
+import { blobCost, entryCost, registerCost, type RelayStore } from "./store/store.ts";
 
 export class SpaceTooFast extends Error {
   override readonly name = "SpaceTooFast";
@@ -44,6 +44,17 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
     certificate: (space) => store.certificate(space),
     putCertificate: (space, certificate) => store.putCertificate(space, certificate),
     usage: (space) => store.usage(space),
+    keepBlobs: (space, ids, untilMs) => store.keepBlobs(space, ids, untilMs),
+    async putBlob(space, id, bytes, untilMs) {
+      await admit(space, blobCost(bytes.length));
+      return store.putBlob(space, id, bytes, untilMs);
+    },
+    blob: (space, id) => store.blob(space, id),
+    sweepBlobs: (nowMs, countMax) => store.sweepBlobs(nowMs, countMax),
+    putOrder: (space, order) => store.putOrder(space, order),
+    order: (space) => store.order(space),
+    dueOrders: (nowMs, countMax) => store.dueOrders(nowMs, countMax),
+    orderDone: (space, number) => store.orderDone(space, number),
     putInvite: (space, invite, nowMs) => store.putInvite(space, invite, nowMs),
     revokeInvite: (space, codeHash) => store.revokeInvite(space, codeHash),
     peekInvite: (codeHash, nowMs) => store.peekInvite(codeHash, nowMs),

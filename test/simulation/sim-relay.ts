@@ -154,6 +154,30 @@ export class SimRelay {
           return disk.putCertificate(space, certificate);
         }),
       usage: (space) => slow(() => disk.usage(space)),
+      keepBlobs: (space, ids, untilMs) =>
+        slow(async () => {
+          this.#gave((store) => store.keepBlobs(space, ids, untilMs));
+          return disk.keepBlobs(space, ids, untilMs);
+        }),
+      putBlob: (space, id, bytes, untilMs) =>
+        slow(async () => {
+          this.#gave((store) => store.putBlob(space, id, bytes, untilMs));
+          return disk.putBlob(space, id, bytes, untilMs);
+        }),
+      blob: (space, id) => slow(() => disk.blob(space, id)),
+      sweepBlobs: (nowMs, countMax) => slow(() => disk.sweepBlobs(nowMs, countMax)),
+      putOrder: (space, order) =>
+        slow(async () => {
+          this.#gave((store) => store.putOrder(space, order));
+          return disk.putOrder(space, order);
+        }),
+      order: (space) => slow(() => disk.order(space)),
+      dueOrders: (nowMs, countMax) => slow(() => disk.dueOrders(nowMs, countMax)),
+      orderDone: (space, number) =>
+        slow(async () => {
+          this.#gave((store) => store.orderDone(space, number));
+          return disk.orderDone(space, number);
+        }),
       putInvite: (space, invite, nowMs) => slow(() => disk.putInvite(space, invite, nowMs)),
       revokeInvite: (space, codeHash) => slow(() => disk.revokeInvite(space, codeHash)),
       peekInvite: (codeHash, nowMs) => slow(() => disk.peekInvite(codeHash, nowMs)),

@@ -3,7 +3,7 @@
  * it. For tests and the simulator; nothing outlives the process.
  */
 import { compareBytes, toHex } from "@skein/shared/bytes/bytes.ts";
-import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import type { BlobId, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { bodyBytes, lastSeq, type Run } from "@skein/shared/log/entry.ts";
 import { MemoryLogStore } from "@skein/shared/log/memory-store.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
@@ -16,7 +16,9 @@ import type {
   VerifiedRun,
 } from "@skein/shared/log/store.ts";
 import {
+  blobCost,
   entryCost,
+  type DueOrder,
   type FoundInvite,
   type Invite,
   inviteMemoryMs,
@@ -29,6 +31,7 @@ import {
   type RelayStore,
   type SpaceBounds,
   type StoredCertificate,
+  type StoredOrder,
   StoreUnavailable,
   type Usage,
 } from "./store.ts";
@@ -41,6 +44,14 @@ interface Space {
   readonly to: Map<ReplicaId, number>;
   /** By replica and name. */
   readonly registers: Map<string, Pick<StoredRegister, "number" | "bodyHash" | "bytes">>;
+  readonly blobs: Map<BlobId, KeptBlob>;
+  order: StoredOrder | undefined;
+  isOrderDone: boolean;
+}
+
+interface KeptBlob {
+  readonly bytes: Uint8Array;
+  untilMs: number;
 }
 
 interface KeptInvite extends Invite {
@@ -179,6 +190,76 @@ export class MemoryRelayStore implements RelayStore {
     return { bytes, entries, registerBytes };
   }
 
+  keepBlobs(space: SpaceTag, ids: readonly BlobId[], untilMs: number): Promise<readonly BlobId[]> {
+    return this.#inOrder(async () => {
+      const blobs = this.#spaces.get(space)?.blobs;
+      return ids.filter((id) => !renewed(blobs?.get(id), untilMs));
+    });
+  }
+
+  async putBlob(space: SpaceTag, id: BlobId, bytes: Uint8Array, untilMs: number): Promise<void> {
+    const own = bytes.slice();
+    return this.#inOrder(async () => {
+      const kept = this.#space(space);
+      if (renewed(kept.blobs.get(id), untilMs)) return;
+      const cost = blobCost(own.length);
+      if (!mayGrow(this.#bounds, kept, cost, 0)) throw new QuotaExceeded();
+      kept.blobs.set(id, { bytes: own, untilMs });
+      kept.bytes += cost;
+    });
+  }
+
+  async blob(space: SpaceTag, id: BlobId): Promise<Uint8Array | undefined> {
+    this.#assertOpen();
+    return this.#spaces.get(space)?.blobs.get(id)?.bytes;
+  }
+
+  sweepBlobs(nowMs: number, countMax: number): Promise<number> {
+    return this.#inOrder(async () => {
+      const all = [...this.#spaces.values()].flatMap((space) =>
+        [...space.blobs].map(([id, blob]) => ({ space, id, ...blob })),
+      );
+      const ended = all
+        .filter(({ untilMs }) => untilMs <= nowMs)
+        .sort((a, b) => a.untilMs - b.untilMs)
+        .slice(0, countMax);
+      for (const { space, id, bytes } of ended) {
+        space.blobs.delete(id);
+        space.bytes -= blobCost(bytes.length);
+      }
+      return ended.length;
+    });
+  }
+
+  async putOrder(space: SpaceTag, { number, bytes, dueMs }: StoredOrder): Promise<StoredOrder> {
+    this.#assertOpen();
+    const kept = this.#space(space);
+    if (kept.order !== undefined && number <= kept.order.number) return kept.order;
+    kept.order = { number, bytes: bytes.slice(), dueMs };
+    kept.isOrderDone = false;
+    return kept.order;
+  }
+
+  async order(space: SpaceTag): Promise<StoredOrder | undefined> {
+    this.#assertOpen();
+    return this.#spaces.get(space)?.order;
+  }
+
+  async dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]> {
+    this.#assertOpen();
+    const due: DueOrder[] = [];
+    for (const [space, { order, isOrderDone }] of this.#spaces) {
+      if (order !== undefined && !isOrderDone && order.dueMs <= nowMs) due.push({ space, order });
+    }
+    return due.sort((a, b) => a.order.dueMs - b.order.dueMs).slice(0, countMax);
+  }
+
+  async orderDone(space: SpaceTag, number: number): Promise<void> {
+    this.#assertOpen();
+    const kept = this.#spaces.get(space);
+    if (kept?.order?.number === number) kept.isOrderDone = true;
+  }
+
   async putInvite(space: SpaceTag, invite: Invite, nowMs: number): Promise<PutInvite> {
     this.#assertOpen();
     for (const [key, { space: owner, expiresMs }] of this.#invites) {
@@ -279,6 +360,9 @@ export class MemoryRelayStore implements RelayStore {
       registerBytes: 0,
       to: new Map(),
       registers: new Map(),
+      blobs: new Map(),
+      order: undefined,
+      isOrderDone: false,
     };
     this.#spaces.set(tag, made);
     return made;
@@ -292,6 +376,13 @@ export class MemoryRelayStore implements RelayStore {
 function supersedes(certificate: StoredCertificate, held: StoredCertificate): boolean {
   if (certificate.n !== held.n) return certificate.n > held.n;
   return compareBytes(certificate.hash, held.hash) < 0;
+}
+
+/** Whether it is there; its lease then ends at `untilMs` at the earliest. */
+function renewed(blob: KeptBlob | undefined, untilMs: number): boolean {
+  if (blob === undefined) return false;
+  blob.untilMs = Math.max(blob.untilMs, untilMs);
+  return true;
 }
 
 function openInvite(

@@ -25,11 +25,19 @@ const isRead: Record<Call["verb"], boolean> = {
   registers: true,
   certificate: true,
   usage: true,
+  blob: true,
+  order: true,
+  dueOrders: true,
   peekInvite: true,
   append: false,
   begin: false,
   putRegisters: false,
   putCertificate: false,
+  keepBlobs: false,
+  putBlob: false,
+  sweepBlobs: false,
+  putOrder: false,
+  orderDone: false,
   putInvite: false,
   revokeInvite: false,
   useInvite: false,
@@ -111,6 +119,22 @@ export class Batches {
         return tables.putCertificate(...call.args);
       case "usage":
         return tables.usage(...call.args);
+      case "keepBlobs":
+        return tables.keepBlobs(...call.args);
+      case "putBlob":
+        return tables.putBlob(...call.args);
+      case "blob":
+        return tables.blob(...call.args);
+      case "sweepBlobs":
+        return tables.sweepBlobs(...call.args);
+      case "putOrder":
+        return tables.putOrder(...call.args);
+      case "order":
+        return tables.order(...call.args);
+      case "dueOrders":
+        return tables.dueOrders(...call.args);
+      case "orderDone":
+        return tables.orderDone(...call.args);
       case "putInvite":
         return tables.putInvite(...call.args);
       case "revokeInvite":

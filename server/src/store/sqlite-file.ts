@@ -79,6 +79,23 @@ const migrations: readonly string[] = [
    CREATE INDEX invites_by_space ON invites (space);`,
   // Logs that begin after a base: the hash of the entry before `first`.
   `ALTER TABLE logs ADD COLUMN base BLOB NOT NULL DEFAULT x'${"00".repeat(32)}';`,
+  `CREATE TABLE blobs (
+     id INTEGER PRIMARY KEY,
+     space INTEGER NOT NULL REFERENCES spaces,
+     blob BLOB NOT NULL,
+     until_ms INTEGER NOT NULL,
+     bytes BLOB NOT NULL,
+     UNIQUE (space, blob)
+   ) STRICT;
+   CREATE INDEX blobs_by_lease ON blobs (until_ms);
+   CREATE TABLE orders (
+     space INTEGER PRIMARY KEY REFERENCES spaces,
+     number INTEGER NOT NULL,
+     due_ms INTEGER NOT NULL,
+     done INTEGER NOT NULL,
+     bytes BLOB NOT NULL
+   ) STRICT;
+   CREATE INDEX orders_by_due ON orders (due_ms) WHERE done = 0;`,
 ];
 
 /** A program that backs the file up may hold a lock for a moment. */

@@ -3,12 +3,16 @@
  * opens and commits; nothing is cached here, so a transaction that is rolled back leaves no trace.
  * Ids and hashes are bytes: text exists only on the other side of the worker.
  */
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { concatBytes, equalBytes } from "@skein/shared/bytes/bytes.ts";
 import { zeroHash } from "@skein/shared/log/chain.ts";
 import { hashBytes, runEntriesMax } from "@skein/shared/log/entry.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
 import { packEntries, type RunRow, unpackEntries } from "./packing.ts";
+import { keepBlobs, putBlob, readBlob, sweepBlobs } from "./sqlite-blobs.ts";
+import { type DueRow, dueOrders, orderDone, putOrder, readOrder } from "./sqlite-orders.ts";
+import { blob, integer, type Row, Rows } from "./sqlite-rows.ts";
+import { count, makeSpace, usageOf } from "./sqlite-spaces.ts";
 import {
   entryCost,
   type FoundInvite,
@@ -20,6 +24,7 @@ import {
   registerCost,
   type SpaceBounds,
   type StoredCertificate,
+  type StoredOrder,
   type Usage,
 } from "./store.ts";
 
@@ -76,20 +81,23 @@ interface Log extends HeadRow {
 export class Tables {
   readonly #database: DatabaseSync;
   readonly #bounds: SpaceBounds;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #rows: Rows;
 
   constructor(database: DatabaseSync, bounds: SpaceBounds) {
     this.#database = database;
     this.#bounds = bounds;
+    this.#rows = new Rows(database);
   }
 
   // Logs
 
   heads(space: Uint8Array): HeadRow[] {
-    return this.#all(
-      `SELECT logs.* FROM logs JOIN spaces ON spaces.id = logs.space WHERE spaces.tag = ?`,
-      space,
-    ).map((row) => headOf(logOf(row)));
+    return this.#rows
+      .all(
+        `SELECT logs.* FROM logs JOIN spaces ON spaces.id = logs.space WHERE spaces.tag = ?`,
+        space,
+      )
+      .map((row) => headOf(logOf(row)));
   }
 
   /** Stops at a run that would not fit; those before it stay. */
@@ -144,7 +152,7 @@ export class Tables {
     if (log === undefined || first < Math.max(1, log.from - 1) || last < first) {
       return new Uint8Array();
     }
-    const rows = this.#all(
+    const rows = this.#rows.all(
       // No run is empty: more rows than seqs would only be walked over, to the end of the log.
       `SELECT first, hashes FROM runs WHERE log = ? AND last >= ? AND first <= ? ORDER BY last
        LIMIT ?`,
@@ -164,18 +172,20 @@ export class Tables {
   // Registers
 
   registers(space: Uint8Array): RegisterRow[] {
-    return this.#all(
-      `SELECT registers.* FROM registers JOIN spaces ON spaces.id = registers.space
+    return this.#rows
+      .all(
+        `SELECT registers.* FROM registers JOIN spaces ON spaces.id = registers.space
        WHERE spaces.tag = ?`,
-      space,
-    ).map((row) => ({
-      replica: blob(row, "replica"),
-      publicKey: blob(row, "public_key"),
-      name: blob(row, "name"),
-      number: integer(row, "number"),
-      bodyHash: blob(row, "body_hash"),
-      bytes: blob(row, "bytes"),
-    }));
+        space,
+      )
+      .map((row) => ({
+        replica: blob(row, "replica"),
+        publicKey: blob(row, "public_key"),
+        name: blob(row, "name"),
+        number: integer(row, "number"),
+        bodyHash: blob(row, "body_hash"),
+        bytes: blob(row, "bytes"),
+      }));
   }
 
   /** Stops at a register that would not fit; those before it stay. */
@@ -192,7 +202,7 @@ export class Tables {
   // Certificates and counters
 
   certificate(space: Uint8Array): StoredCertificate | undefined {
-    const row = this.#get(
+    const row = this.#rows.get(
       `SELECT certificate_n, certificate, certificate_hash FROM spaces
        WHERE tag = ? AND certificate IS NOT NULL`,
       space,
@@ -208,7 +218,7 @@ export class Tables {
   putCertificate(space: Uint8Array, certificate: StoredCertificate): StoredCertificate {
     const { n, bytes, hash } = certificate;
     // SQLite compares blobs as memcmp does: byte by byte, which is what "smaller hash" means.
-    this.#run(
+    this.#rows.run(
       `INSERT INTO spaces (tag, certificate_n, certificate, certificate_hash) VALUES (?, ?, ?, ?)
        ON CONFLICT (tag) DO UPDATE SET certificate_n = excluded.certificate_n,
          certificate = excluded.certificate, certificate_hash = excluded.certificate_hash
@@ -226,30 +236,65 @@ export class Tables {
   }
 
   usage(space: Uint8Array): Usage {
-    const row = this.#get(`SELECT * FROM spaces WHERE tag = ?`, space);
-    if (row === undefined) return { bytes: 0, entries: 0, registerBytes: 0 };
-    return {
-      bytes: integer(row, "bytes"),
-      entries: integer(row, "entries"),
-      registerBytes: integer(row, "register_bytes"),
-    };
+    return usageOf(this.#rows, space);
+  }
+
+  // Blobs
+
+  keepBlobs(space: Uint8Array, ids: readonly Uint8Array[], untilMs: number): Uint8Array[] {
+    return keepBlobs(this.#rows, space, ids, untilMs);
+  }
+
+  putBlob(
+    space: Uint8Array,
+    id: Uint8Array,
+    bytes: Uint8Array,
+    untilMs: number,
+  ): undefined | OverQuota {
+    return putBlob(this.#rows, this.#bounds, space, id, bytes, untilMs) ? undefined : overQuota;
+  }
+
+  blob(space: Uint8Array, id: Uint8Array): Uint8Array | undefined {
+    return readBlob(this.#rows, space, id);
+  }
+
+  sweepBlobs(nowMs: number, countMax: number): number {
+    return sweepBlobs(this.#rows, nowMs, countMax);
+  }
+
+  // Orders
+
+  putOrder(space: Uint8Array, order: StoredOrder): StoredOrder {
+    return putOrder(this.#rows, space, order);
+  }
+
+  order(space: Uint8Array): StoredOrder | undefined {
+    return readOrder(this.#rows, space);
+  }
+
+  dueOrders(nowMs: number, countMax: number): DueRow[] {
+    return dueOrders(this.#rows, nowMs, countMax);
+  }
+
+  orderDone(space: Uint8Array, number: number): void {
+    orderDone(this.#rows, space, number);
   }
 
   // Invites
 
   putInvite(space: Uint8Array, invite: Invite, nowMs: number): PutInvite {
     const { codeHash, expiresMs, uses, preview, keys } = invite;
-    const id = this.#makeSpace(space);
+    const id = makeSpace(this.#rows, space);
     const forgetMs = nowMs - inviteMemoryMs;
-    this.#run(`DELETE FROM invites WHERE space = ? AND expires_ms <= ?`, id, forgetMs);
-    const held = this.#get(`SELECT space, revoked FROM invites WHERE code_hash = ?`, codeHash);
+    this.#rows.run(`DELETE FROM invites WHERE space = ? AND expires_ms <= ?`, id, forgetMs);
+    const held = this.#rows.get(`SELECT space, revoked FROM invites WHERE code_hash = ?`, codeHash);
     if (held !== undefined && integer(held, "space") !== id) return "taken";
     if (held !== undefined && integer(held, "revoked") === 1) return "revoked";
     if (held === undefined) {
-      const counted = this.#get(`SELECT count(*) AS count FROM invites WHERE space = ?`, id);
+      const counted = this.#rows.get(`SELECT count(*) AS count FROM invites WHERE space = ?`, id);
       if (counted === undefined || integer(counted, "count") >= invitesPerSpaceMax) return "full";
     }
-    this.#run(
+    this.#rows.run(
       `INSERT INTO invites (code_hash, space, expires_ms, uses, preview, keys)
        VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (code_hash) DO UPDATE SET expires_ms = excluded.expires_ms,
@@ -266,7 +311,7 @@ export class Tables {
 
   revokeInvite(space: Uint8Array, codeHash: Uint8Array): boolean {
     const nothing = new Uint8Array();
-    const changes = this.#run(
+    const changes = this.#rows.run(
       `UPDATE invites SET revoked = 1, preview = ?, keys = ?
        WHERE code_hash = ? AND space = (SELECT id FROM spaces WHERE tag = ?)`,
       nothing,
@@ -284,14 +329,14 @@ export class Tables {
   useInvite(codeHash: Uint8Array, nowMs: number): FoundInvite {
     const found = this.#findInvite(codeHash, nowMs, "keys");
     if (found.kind === "open") {
-      this.#run(`UPDATE invites SET used = used + 1 WHERE code_hash = ?`, codeHash);
+      this.#rows.run(`UPDATE invites SET used = used + 1 WHERE code_hash = ?`, codeHash);
     }
     return found;
   }
 
   /** Reads, and with `write` also writes a page, to see whether the disk takes it again. */
   ping(write: boolean): void {
-    const row = this.#get(`PRAGMA user_version`);
+    const row = this.#rows.get(`PRAGMA user_version`);
     if (row === undefined) throw new Error("the database does not answer");
     if (write) this.#database.exec(`PRAGMA user_version = ${integer(row, "user_version")}`);
   }
@@ -313,11 +358,11 @@ export class Tables {
     const entries = fresh.last - fresh.first + 1;
     const cost = entryCost(entries, fresh.bodyBytes);
     if (!mayGrow(this.#bounds, this.usage(space), cost, 0)) return overQuota;
-    const spaceId = this.#makeSpace(space);
+    const spaceId = makeSpace(this.#rows, space);
     const hash = run.hashes.subarray(-hashBytes);
     const logId =
       log === undefined
-        ? this.#insert(
+        ? this.#rows.insert(
             `INSERT INTO logs (space, replica, public_key, first, last, hash)
              VALUES (?, ?, ?, 1, ?, ?)`,
             spaceId,
@@ -328,9 +373,9 @@ export class Tables {
           )
         : log.id;
     if (log !== undefined) {
-      this.#run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, run.last, hash, logId);
+      this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, run.last, hash, logId);
     }
-    this.#insert(
+    this.#rows.insert(
       `INSERT INTO runs (log, first, last, body_bytes, items, hashes, signature)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
       logId,
@@ -341,7 +386,7 @@ export class Tables {
       fresh.hashes,
       fresh.signature,
     );
-    this.#countEntries(spaceId, cost, entries);
+    count(this.#rows, spaceId, { bytes: cost, entries });
     const { replica, publicKey } = log ?? run;
     const head = { replica, publicKey, from: log?.from ?? 1, to: run.last, hash };
     return { kind: "held", head, news: true };
@@ -376,10 +421,10 @@ export class Tables {
       hash: isHeld ? head.hash : hash,
     };
     if (log === undefined) {
-      this.#insert(
+      this.#rows.insert(
         `INSERT INTO logs (space, replica, public_key, first, last, hash, base)
          VALUES (?, ?, ?, ?, ?, ?, ?)`,
-        this.#makeSpace(space),
+        makeSpace(this.#rows, space),
         replica,
         publicKey,
         begun.from,
@@ -389,7 +434,7 @@ export class Tables {
       );
     } else {
       this.#dropUpTo(log, seq);
-      this.#run(
+      this.#rows.run(
         `UPDATE logs SET first = ?, last = ?, hash = ?, base = ? WHERE id = ?`,
         begun.from,
         begun.to,
@@ -403,7 +448,7 @@ export class Tables {
 
   /** Entries up to `seq`. A run that goes on behind it loses its beginning and keeps its signature. */
   #dropUpTo(log: Log, seq: number): void {
-    const row = this.#get(
+    const row = this.#rows.get(
       `SELECT coalesce(sum(last - first + 1), 0) AS entries,
          coalesce(sum(body_bytes), 0) AS body_bytes
        FROM runs WHERE log = ? AND last <= ?`,
@@ -413,14 +458,14 @@ export class Tables {
     if (row === undefined) throw new Error("a sum has a row");
     let entries = integer(row, "entries");
     let bytes = integer(row, "body_bytes");
-    this.#run(`DELETE FROM runs WHERE log = ? AND last <= ?`, log.id, seq);
+    this.#rows.run(`DELETE FROM runs WHERE log = ? AND last <= ?`, log.id, seq);
     if (seq < log.to) {
       const cut = this.#runFrom(log, seq + 1);
       const first = integer(cut, "first");
       const skip = seq + 1 - first;
       if (skip > 0) {
         const rest = packEntries(seq + 1, unpackEntries(first, blob(cut, "items")).slice(skip));
-        this.#run(
+        this.#rows.run(
           `UPDATE runs SET first = ?, body_bytes = ?, items = ?, hashes = ? WHERE id = ?`,
           seq + 1,
           rest.bodyBytes,
@@ -432,7 +477,7 @@ export class Tables {
         bytes += integer(cut, "body_bytes") - rest.bodyBytes;
       }
     }
-    this.#countEntries(log.space, -entryCost(entries, bytes), -entries);
+    count(this.#rows, log.space, { bytes: -entryCost(entries, bytes), entries: -entries });
   }
 
   /** Of a seq from `from` − 1 to `to`. */
@@ -445,7 +490,7 @@ export class Tables {
 
   /** The stored run that holds `seq`. */
   #runFrom(log: Log, seq: number): Row {
-    const row = this.#get(
+    const row = this.#rows.get(
       `SELECT * FROM runs WHERE log = ? AND last >= ? ORDER BY last LIMIT 1`,
       log.id,
       seq,
@@ -458,7 +503,7 @@ export class Tables {
 
   #putRegister(space: Uint8Array, register: RegisterRow): boolean | OverQuota {
     const { replica, name, publicKey, number, bodyHash, bytes } = register;
-    const held = this.#get(
+    const held = this.#rows.get(
       `SELECT registers.id, number, body_hash, length(registers.bytes) AS size
        FROM registers JOIN spaces ON spaces.id = registers.space
        WHERE spaces.tag = ? AND replica = ? AND name = ?`,
@@ -475,10 +520,10 @@ export class Tables {
     if (!newerRegister(register, before)) return false;
     const growth = registerCost(bytes.length) - (before?.cost ?? 0);
     if (!mayGrow(this.#bounds, this.usage(space), growth, growth)) return overQuota;
-    const spaceId = this.#makeSpace(space);
-    this.#countRegister(spaceId, growth);
+    const spaceId = makeSpace(this.#rows, space);
+    count(this.#rows, spaceId, { bytes: growth, registerBytes: growth });
     if (before === undefined) {
-      this.#insert(
+      this.#rows.insert(
         `INSERT INTO registers (space, replica, name, public_key, number, body_hash, bytes)
          VALUES (?, ?, ?, ?, ?, ?, ?)`,
         spaceId,
@@ -491,7 +536,7 @@ export class Tables {
       );
       return true;
     }
-    this.#run(
+    this.#rows.run(
       `UPDATE registers SET public_key = ?, number = ?, body_hash = ?, bytes = ? WHERE id = ?`,
       publicKey,
       number,
@@ -503,7 +548,7 @@ export class Tables {
   }
 
   #findInvite(codeHash: Uint8Array, nowMs: number, part: "preview" | "keys"): FoundInvite {
-    const row = this.#get(`SELECT * FROM invites WHERE code_hash = ?`, codeHash);
+    const row = this.#rows.get(`SELECT * FROM invites WHERE code_hash = ?`, codeHash);
     if (row === undefined || integer(row, "revoked") === 1) return { kind: "unknown" };
     const uses = integer(row, "uses");
     const usedUp = uses > 0 && integer(row, "used") >= uses;
@@ -512,7 +557,7 @@ export class Tables {
   }
 
   #log(space: Uint8Array, replica: Uint8Array): Log | undefined {
-    const row = this.#get(
+    const row = this.#rows.get(
       `SELECT logs.* FROM logs JOIN spaces ON spaces.id = logs.space
        WHERE spaces.tag = ? AND logs.replica = ?`,
       space,
@@ -520,60 +565,7 @@ export class Tables {
     );
     return row === undefined ? undefined : logOf(row);
   }
-
-  #makeSpace(tag: Uint8Array): number {
-    const row = this.#get(`SELECT id FROM spaces WHERE tag = ?`, tag);
-    return row === undefined
-      ? this.#insert(`INSERT INTO spaces (tag) VALUES (?)`, tag)
-      : integer(row, "id");
-  }
-
-  #countEntries(spaceId: number, bytes: number, entries: number): void {
-    this.#run(
-      `UPDATE spaces SET bytes = bytes + ?, entries = entries + ? WHERE id = ?`,
-      bytes,
-      entries,
-      spaceId,
-    );
-  }
-
-  #countRegister(spaceId: number, bytes: number): void {
-    this.#run(
-      `UPDATE spaces SET bytes = bytes + ?, register_bytes = register_bytes + ? WHERE id = ?`,
-      bytes,
-      bytes,
-      spaceId,
-    );
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values);
-  }
-
-  /** How many rows changed. */
-  #run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
-  }
-
-  /** The id of the new row. */
-  #insert(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).lastInsertRowid);
-  }
-
-  #statement(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const prepared = this.#database.prepare(sql);
-    this.#statements.set(sql, prepared);
-    return prepared;
-  }
 }
-
-type Row = Record<string, SQLOutputValue>;
 
 /** What a run adds to a log that ends at `seq`. */
 function afterSeq(run: RunRow, seq: number): RunRow {
@@ -603,15 +595,3 @@ const headOf = ({ replica, publicKey, from, to, hash }: Log): HeadRow => ({
   to,
   hash,
 });
-
-function integer(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== "number") throw new Error(`${column} is ${typeof value}, not a number`);
-  return value;
-}
-
-function blob(row: Row, column: string): Uint8Array<ArrayBuffer> {
-  const value = row[column];
-  if (!(value instanceof Uint8Array)) throw new Error(`${column} is ${typeof value}, not bytes`);
-  return value;
-}

@@ -5,11 +5,14 @@
  */
 import { Worker } from "node:worker_threads";
 import {
+  blobId,
+  type BlobId,
   bytesOfId,
   registerName,
   type ReplicaId,
   replicaId,
   type SpaceTag,
+  spaceTag,
 } from "@skein/shared/id/id.ts";
 import type { Entry, Run } from "@skein/shared/log/entry.ts";
 import type {
@@ -33,6 +36,7 @@ import {
 import type { Answer, Call, Verb } from "./sqlite-batches.ts";
 import type { Message, WorkerData } from "./sqlite-worker.ts";
 import {
+  type DueOrder,
   type FoundInvite,
   type Invite,
   noBounds,
@@ -41,6 +45,7 @@ import {
   type RelayStore,
   type SpaceBounds,
   type StoredCertificate,
+  type StoredOrder,
   StoreUnavailable,
   type Usage,
 } from "./store.ts";
@@ -191,6 +196,47 @@ export class SqliteStore implements RelayStore {
 
   async usage(space: SpaceTag): Promise<Usage> {
     return this.#call("usage", [bytesOfId(space)]);
+  }
+
+  async keepBlobs(
+    space: SpaceTag,
+    ids: readonly BlobId[],
+    untilMs: number,
+  ): Promise<readonly BlobId[]> {
+    const args = [bytesOfId(space), ids.map(bytesOfId), untilMs] as const;
+    return (await this.#call("keepBlobs", [...args])).map(blobId);
+  }
+
+  async putBlob(space: SpaceTag, id: BlobId, bytes: Uint8Array, untilMs: number): Promise<void> {
+    const args = [bytesOfId(space), bytesOfId(id), bytes.slice(), untilMs] as const;
+    const outcome = await this.#call("putBlob", [...args], bytes.length);
+    if (outcome === overQuota) throw new QuotaExceeded();
+  }
+
+  async blob(space: SpaceTag, id: BlobId): Promise<Uint8Array | undefined> {
+    return this.#call("blob", [bytesOfId(space), bytesOfId(id)]);
+  }
+
+  async sweepBlobs(nowMs: number, countMax: number): Promise<number> {
+    return this.#call("sweepBlobs", [nowMs, countMax]);
+  }
+
+  async putOrder(space: SpaceTag, { number, bytes, dueMs }: StoredOrder): Promise<StoredOrder> {
+    const own = { number, bytes: bytes.slice(), dueMs };
+    return this.#call("putOrder", [bytesOfId(space), own], bytes.length);
+  }
+
+  async order(space: SpaceTag): Promise<StoredOrder | undefined> {
+    return this.#call("order", [bytesOfId(space)]);
+  }
+
+  async dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]> {
+    const rows = await this.#call("dueOrders", [nowMs, countMax]);
+    return rows.map(({ space, order }) => ({ space: spaceTag(space), order }));
+  }
+
+  async orderDone(space: SpaceTag, number: number): Promise<void> {
+    return this.#call("orderDone", [bytesOfId(space), number]);
   }
 
   async putInvite(space: SpaceTag, invite: Invite, nowMs: number): Promise<PutInvite> {

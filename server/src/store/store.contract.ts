@@ -2,9 +2,13 @@
  * What `store.ts` promises, as tests that every relay store passes; the log store's contract first.
  */
 import { afterEach, describe, expect, test } from "vitest";
-import { registerName, replicaId, spaceTag } from "@skein/shared/id/id.ts";
+import { equalBytes } from "@skein/shared/bytes/bytes.ts";
+import { blobId, type BlobId, registerName, replicaId, spaceTag } from "@skein/shared/id/id.ts";
+import { blobBytesMax } from "@skein/shared/log/blob.ts";
 import { logStoreContract, register, TestLog } from "@skein/shared/log/store.contract.ts";
 import {
+  blobCost,
+  type DueOrder,
   entryCost,
   type Invite,
   inviteMemoryMs,
@@ -14,6 +18,7 @@ import {
   type RelayStore,
   type SpaceBounds,
   type StoredCertificate,
+  type StoredOrder,
 } from "./store.ts";
 
 export interface RelayStoreUnderTest {
@@ -208,6 +213,205 @@ export function relayStoreContract(
       });
     });
 
+    describe("blobs", () => {
+      test("are given back as they were put, and unknown until then", async () => {
+        const store = await freshStore();
+        const [one, empty, most] = [blob(1, 500), blob(2, 0), blob(3, blobBytesMax)];
+        expect(await store.blob(spaceA, one.id)).toBeUndefined();
+        expect(await store.keepBlobs(spaceA, [one.id, empty.id], now)).toEqual([one.id, empty.id]);
+        expect(await store.keepBlobs(spaceA, [], now)).toEqual([]);
+        for (const { id, bytes } of [one, empty, most]) await store.putBlob(spaceA, id, bytes, now);
+        for (const { id, bytes } of [one, empty, most]) {
+          const held = await store.blob(spaceA, id);
+          expect(held && equalBytes(held, bytes)).toBe(true);
+        }
+      });
+
+      test("are asked for many at a time, and those that are lacking are told in order", async () => {
+        const store = await freshStore();
+        const blobs = Array.from({ length: 10 }, (_, index) => blob(index, 10));
+        const isKept = (index: number) => index % 3 === 1;
+        const kept = blobs.filter((_, index) => isKept(index));
+        for (const { id, bytes } of kept) await store.putBlob(spaceA, id, bytes, now);
+        const ids = blobs.map(({ id }) => id).toReversed();
+        const lacking = ids.filter((_, index) => !isKept(9 - index));
+        expect(await store.keepBlobs(spaceA, ids, now)).toEqual(lacking);
+      });
+
+      test("of one space are nothing to another", async () => {
+        const store = await freshStore();
+        const { id, bytes } = blob(1, 100);
+        await store.putBlob(spaceA, id, bytes, now);
+        expect(await store.blob(spaceB, id)).toBeUndefined();
+        expect(await store.keepBlobs(spaceB, [id], now + 9)).toEqual([id]);
+        expect(await store.usage(spaceB)).toEqual(nothing);
+        // And B's word for them did not lengthen A's lease.
+        expect(await store.sweepBlobs(now, 9)).toBe(1);
+      });
+
+      test("stay while they are leased, and go when the lease has ended", async () => {
+        const store = await freshStore();
+        const { id, bytes } = blob(1, 100);
+        await store.putBlob(spaceA, id, bytes, now + 1_000);
+        expect(await store.sweepBlobs(now + 999, 9)).toBe(0);
+        expect(await store.blob(spaceA, id)).toHaveLength(100);
+        expect(await store.sweepBlobs(now + 1_000, 9)).toBe(1);
+        expect(await store.blob(spaceA, id)).toBeUndefined();
+        expect(await store.keepBlobs(spaceA, [id], now + 2_000)).toEqual([id]);
+        expect(await store.sweepBlobs(now + 9_000, 9)).toBe(0);
+      });
+
+      test("have their lease renewed by being kept or put again, never shortened", async () => {
+        for (const renew of ["keep", "put"] as const) {
+          const store = await freshStore();
+          const { id, bytes } = blob(1, 100);
+          const again = (untilMs: number) =>
+            renew === "keep"
+              ? store.keepBlobs(spaceA, [id], untilMs)
+              : store.putBlob(spaceA, id, bytes, untilMs);
+          await store.putBlob(spaceA, id, bytes, now + 1_000);
+          await again(now + 3_000);
+          expect(await store.sweepBlobs(now + 2_999, 9)).toBe(0);
+          await again(now + 2_000);
+          expect(await store.sweepBlobs(now + 2_999, 9)).toBe(0);
+          expect(await store.usage(spaceA)).toMatchObject({ bytes: blobCost(100) });
+          expect(await store.sweepBlobs(now + 3_000, 9)).toBe(1);
+        }
+      });
+
+      test("are swept a few at a time, of all spaces, those that ended first first", async () => {
+        const store = await freshStore();
+        const blobs = Array.from({ length: 6 }, (_, index) => blob(index, 10));
+        for (const [index, { id, bytes }] of blobs.entries()) {
+          await store.putBlob(index % 2 ? spaceA : spaceB, id, bytes, now + 10 - index);
+        }
+        const left = async () => {
+          const ids = blobs.map(({ id }) => id);
+          const found = await Promise.all(
+            ids.flatMap((id) => [store.blob(spaceA, id), store.blob(spaceB, id)]),
+          );
+          return found.filter((bytes) => bytes !== undefined).map(([byte]) => byte);
+        };
+        expect(await left()).toEqual([0, 1, 2, 3, 4, 5]);
+        expect(await store.sweepBlobs(now + 9, 2)).toBe(2);
+        expect(await left()).toEqual([0, 1, 2, 3]);
+        expect(await store.sweepBlobs(now + 9, 9)).toBe(3);
+        expect(await left()).toEqual([0]);
+        expect(await store.usage(spaceA)).toEqual(nothing);
+        expect(await store.usage(spaceB)).toMatchObject({ bytes: blobCost(10) });
+        expect(await store.sweepBlobs(now + 9, 0)).toBe(0);
+      });
+
+      test("count in the quota beside entries, and make room when they go", async () => {
+        const store = await freshStore({ bytesMax: blobCost(100) + entryCost(1, 50) });
+        const [first, second] = [blob(1, 100), blob(2, 100)];
+        const run = new TestLog(ana).run(1, { bodyBytes: 50 });
+        await store.putBlob(spaceA, first.id, first.bytes, now);
+        await store.append(spaceA, [run]);
+        const full = blobCost(100) + entryCost(1, 50);
+        expect(await store.usage(spaceA)).toEqual({ bytes: full, entries: 1, registerBytes: 0 });
+        const putSecond = () => store.putBlob(spaceA, second.id, second.bytes, now + 9);
+        await expect(putSecond()).rejects.toMatchObject(quotaExceeded);
+        expect(await store.blob(spaceA, second.id)).toBeUndefined();
+        // What is there already takes up nothing more.
+        await store.putBlob(spaceA, first.id, first.bytes, now + 1);
+        expect(await store.usage(spaceA)).toMatchObject({ bytes: full });
+        await store.sweepBlobs(now + 1, 9);
+        await putSecond();
+        expect(await store.usage(spaceA)).toMatchObject({ bytes: full });
+        await expect(
+          store.append(spaceA, [new TestLog(ben).run(1, { bodyBytes: 0 })]),
+        ).rejects.toMatchObject(quotaExceeded);
+      });
+
+      test("keep no view of the caller's bytes", async () => {
+        const store = await freshStore();
+        const { id, bytes } = blob(7, 100);
+        await store.putBlob(spaceA, id, bytes, now);
+        bytes.fill(0xee);
+        expect((await store.blob(spaceA, id))?.[0]).toBe(7);
+      });
+
+      test("put twice at the same time are one", async () => {
+        const store = await freshStore();
+        const { id, bytes } = blob(1, 100);
+        const puts = Array.from({ length: 5 }, () => store.putBlob(spaceA, id, bytes, now));
+        await Promise.all(puts);
+        expect(await store.usage(spaceA)).toMatchObject({ bytes: blobCost(100) });
+        expect(await store.sweepBlobs(now, 9)).toBe(1);
+      });
+    });
+
+    describe("orders", () => {
+      test("of a space are one: that with the greatest number", async () => {
+        const store = await freshStore();
+        expect(await store.order(spaceA)).toBeUndefined();
+        expect(plainOrder(await store.putOrder(spaceA, order(3)))).toEqual(order(3));
+        expect(plainOrder(await store.putOrder(spaceA, order(2)))).toEqual(order(3));
+        expect(plainOrder(await store.order(spaceA))).toEqual(order(3));
+        expect(plainOrder(await store.putOrder(spaceA, order(4)))).toEqual(order(4));
+        expect(plainOrder(await store.order(spaceA))).toEqual(order(4));
+        expect(await store.order(spaceB)).toBeUndefined();
+      });
+
+      test("are due when they were, however often they are put again", async () => {
+        const store = await freshStore();
+        await store.putOrder(spaceA, order(1, now + 1_000));
+        for (const dueMs of [now, now + 5_000]) {
+          const again = { ...order(1, dueMs), bytes: filled(9, 9) };
+          expect(plainOrder(await store.putOrder(spaceA, again))).toEqual(order(1, now + 1_000));
+        }
+        expect(await store.dueOrders(now + 999, 9)).toEqual([]);
+        const due = await store.dueOrders(now + 1_000, 9);
+        expect(due.map(plainDue)).toEqual([{ space: spaceA, order: order(1, now + 1_000) }]);
+      });
+
+      test("that are due come in the order of their time, as many as are asked for", async () => {
+        const store = await freshStore();
+        const spaces = [0xa1, 0xa2, 0xa3, 0xa4].map((byte) => spaceTag(filled(16, byte)));
+        for (const [index, space] of spaces.entries()) {
+          await store.putOrder(space, order(5, now + 40 - 10 * index));
+        }
+        const due = (await store.dueOrders(now + 30, 2)).map(({ space }) => space);
+        expect(due).toEqual([spaces[3], spaces[2]]);
+        expect(await store.dueOrders(now + 30, 9)).toHaveLength(3);
+        expect(await store.dueOrders(now + 99, 9)).toHaveLength(4);
+      });
+
+      test("that were carried out are not due again, and are held all the same", async () => {
+        const store = await freshStore();
+        await store.putOrder(spaceA, order(1));
+        await store.putOrder(spaceB, order(1));
+        await store.orderDone(spaceA, 1);
+        expect((await store.dueOrders(now, 9)).map(({ space }) => space)).toEqual([spaceB]);
+        await store.putOrder(spaceA, order(1));
+        expect((await store.dueOrders(now, 9)).map(({ space }) => space)).toEqual([spaceB]);
+        expect(plainOrder(await store.order(spaceA))).toEqual(order(1));
+        // The next one is to be carried out, whoever is still busy with the one before.
+        await store.putOrder(spaceA, order(2));
+        await store.orderDone(spaceA, 1);
+        expect(await store.dueOrders(now, 9)).toHaveLength(2);
+        await store.orderDone(spaceA, 2);
+        await store.orderDone(spaceB, 1);
+        expect(await store.dueOrders(now, 9)).toEqual([]);
+        await store.orderDone(spaceTag(filled(16, 0xc0)), 1);
+      });
+
+      test("are taken from a space that has used up its room", async () => {
+        const store = await freshStore({ bytesMax: 0 });
+        expect(plainOrder(await store.putOrder(spaceA, order(1)))).toEqual(order(1));
+        expect(await store.usage(spaceA)).toEqual(nothing);
+      });
+
+      test("keep no view of the caller's bytes", async () => {
+        const store = await freshStore();
+        const given = order(1);
+        await store.putOrder(spaceA, given);
+        given.bytes.fill(0xee);
+        expect(plainOrder(await store.order(spaceA))).toEqual(order(1));
+      });
+    });
+
     describe("invites", () => {
       test("give the preview without counting, and the keys counting", async () => {
         const store = await freshStore();
@@ -315,7 +519,7 @@ export function relayStoreContract(
     });
 
     for (const after of options.durable ? (["close", "crash"] as const) : []) {
-      test(`certificates, counters and invites are still there after a ${after}`, async () => {
+      test(`all that was answered is still there after a ${after}`, async () => {
         const { store, reopen } = await fresh();
         if (reopen === undefined) throw new Error(`${name} is durable but cannot be opened again`);
         const [kept, used, revoked] = [invite(1), invite(2, { uses: 1 }), invite(3)];
@@ -324,6 +528,12 @@ export function relayStoreContract(
         for (const each of [kept, used, revoked]) await store.putInvite(spaceA, each, now);
         await store.useInvite(used.codeHash, now);
         await store.revokeInvite(spaceA, revoked.codeHash);
+        const piece = blob(1, 1_000);
+        await store.putBlob(spaceB, piece.id, piece.bytes, now + 1_000);
+        await store.keepBlobs(spaceB, [piece.id], now + 2_000);
+        await store.putOrder(spaceA, order(6));
+        await store.putOrder(spaceB, order(7));
+        await store.orderDone(spaceB, 7);
         if (after === "close") await store.close();
         const again = await reopen(after);
         expect(plain(await again.certificate(spaceA))).toEqual(plain(certificate(4)));
@@ -331,6 +541,12 @@ export function relayStoreContract(
         expect(await again.peekInvite(kept.codeHash, now)).toEqual(open_(kept.preview));
         expect(await again.useInvite(used.codeHash, now)).toEqual({ kind: "spent" });
         expect(await again.useInvite(revoked.codeHash, now)).toEqual({ kind: "unknown" });
+        expect(await again.sweepBlobs(now + 1_999, 9)).toBe(0);
+        expect(await again.blob(spaceB, piece.id)).toHaveLength(1_000);
+        expect(await again.usage(spaceB)).toMatchObject({ bytes: blobCost(1_000) });
+        const due = await again.dueOrders(now, 9);
+        expect(due.map(plainDue)).toEqual([{ space: spaceA, order: order(6) }]);
+        expect(plainOrder(await again.order(spaceB))).toEqual(order(7));
       });
     }
   });
@@ -361,6 +577,22 @@ function invite(index: number, changes: Partial<Invite> = {}): Invite {
     ...changes,
   };
 }
+
+/** Of any bytes: a store takes the caller's word for the id. */
+function blob(index: number, length: number): { id: BlobId; bytes: Uint8Array } {
+  return { id: blobId(filled(32, index)), bytes: filled(length, index) };
+}
+
+const order = (number: number, dueMs = now): StoredOrder => ({
+  number,
+  bytes: filled(300, number),
+  dueMs,
+});
+
+const plainOrder = (found: StoredOrder | undefined) =>
+  found && { ...found, bytes: Uint8Array.from(found.bytes) };
+
+const plainDue = ({ space, order: due }: DueOrder) => ({ space, order: plainOrder(due) });
 
 const open_ = (sealed: Uint8Array) => ({ kind: "open", sealed });
 

@@ -1,10 +1,10 @@
 /**
  * What a relay keeps, and all that it keeps: logs and registers (the port they share with every
- * device), one access certificate and two counters per space, and sealed invites. Nothing about
- * people. One process uses `sqlite.ts`; `store.contract.ts` holds every implementation to the same
+ * device), one access certificate, the counters and the newest order to truncate of each space, blobs
+ * while they are leased, and sealed invites. Nothing about people. One process uses `sqlite.ts`; `store.contract.ts` holds every implementation to the same
  * rules.
  */
-import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { BlobId, SpaceTag } from "@skein/shared/id/id.ts";
 import type { LogStore } from "@skein/shared/log/store.ts";
 
 /** The newest access certificate of a space (docs/protocol.md section 3), checked by the room. */
@@ -16,9 +16,23 @@ export interface StoredCertificate {
   readonly hash: Uint8Array;
 }
 
+/** The newest order of a space's owners to let its logs begin elsewhere; the store reads no more of it. */
+export interface StoredOrder {
+  /** Of two orders of a space the one with the greater number counts. */
+  readonly number: number;
+  readonly bytes: Uint8Array;
+  /** Milliseconds since 1970: from then on it is to be carried out. */
+  readonly dueMs: number;
+}
+
+export interface DueOrder {
+  readonly space: SpaceTag;
+  readonly order: StoredOrder;
+}
+
 /** What a space takes up, for its quota. */
 export interface Usage {
-  /** By `entryCost` and `registerCost`. */
+  /** By `entryCost`, `registerCost` and `blobCost`. */
   readonly bytes: number;
   readonly entries: number;
   /** The part of `bytes` that registers take up: a room holds them in memory. */
@@ -67,8 +81,8 @@ export type FoundInvite =
 
 /**
  * The log store's rules hold for every verb: writes take effect in order, what is answered survives
- * a power cut, a rejection promises nothing. A rejection is `StoreUnavailable`, or, of `append` and
- * `putRegisters`, `QuotaExceeded`: the space would have grown beyond its bounds.
+ * a power cut, a rejection promises nothing. A rejection is `StoreUnavailable`, or, of `append`,
+ * `putRegisters` and `putBlob`, `QuotaExceeded`: the space would have grown beyond its bounds.
  */
 export interface RelayStore extends LogStore {
   certificate(space: SpaceTag): Promise<StoredCertificate | undefined>;
@@ -80,6 +94,43 @@ export interface RelayStore extends LogStore {
   putCertificate(space: SpaceTag, certificate: StoredCertificate): Promise<StoredCertificate>;
 
   usage(space: SpaceTag): Promise<Usage>;
+
+  /**
+   * Lets the leases of those that are kept end at `untilMs` at the earliest; answers with those that
+   * are not kept, in order.
+   */
+  keepBlobs(space: SpaceTag, ids: readonly BlobId[], untilMs: number): Promise<readonly BlobId[]>;
+
+  /**
+   * Keeps what the caller has found to have that id; of one that is known only the lease is renewed,
+   * as by `keepBlobs`, whatever the bounds.
+   */
+  putBlob(space: SpaceTag, id: BlobId, bytes: Uint8Array, untilMs: number): Promise<void>;
+
+  /** Undefined if the space has none by that id, whatever others have. */
+  blob(space: SpaceTag, id: BlobId): Promise<Uint8Array | undefined>;
+
+  /**
+   * Drops at most `countMax` blobs of any space whose lease ended by `nowMs`, those that ended first
+   * first; how many there were.
+   */
+  sweepBlobs(nowMs: number, countMax: number): Promise<number>;
+
+  /**
+   * Keeps the order if its number is above the held one's, as one to be carried out; otherwise the
+   * held one stays, and is due when it was. Answers with the one that is held afterwards. Orders are
+   * outside the quota: a space that has used its own up needs them most.
+   */
+  putOrder(space: SpaceTag, order: StoredOrder): Promise<StoredOrder>;
+
+  /** The newest one, carried out or not. */
+  order(space: SpaceTag): Promise<StoredOrder | undefined>;
+
+  /** Orders of any space that are due by `nowMs` and not carried out, those due first first. */
+  dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]>;
+
+  /** Marks the order as carried out, unless a newer one has taken its place. */
+  orderDone(space: SpaceTag, number: number): Promise<void>;
 
   /** Also forgets invites of the space that expired `inviteMemoryMs` ago or earlier. */
   putInvite(space: SpaceTag, invite: Invite, nowMs: number): Promise<PutInvite>;
@@ -132,9 +183,13 @@ export const mayGrow = (
 const entryOverheadBytes = 64;
 /** Key, name, number and index of a register's row. */
 const registerOverheadBytes = 128;
+/** Id, lease and indexes of a blob's row. */
+const blobOverheadBytes = 128;
 
 export const entryCost = (entries: number, bodyBytes: number): number =>
   bodyBytes + entries * entryOverheadBytes;
+
+export const blobCost = (bytes: number): number => bytes + blobOverheadBytes;
 
 export const registerCost = (registerBytes: number): number =>
   registerBytes + registerOverheadBytes;

@@ -190,9 +190,8 @@ describe("a damaged log", () => {
         const to = Math.max(240, seq);
         const head = { ...log.head, from: seq + 1 };
         expect(outcome).toEqual({ kind: "begun", head, news: true });
-        expect(await damageFrom(store, seq + 1, to, seq + 1)).toEqual(
-          damage && expect.objectContaining(damage),
-        );
+        const found = await damageFrom(store, seq + 1, to, seq + 1);
+        expect(found && { first: found.first, last: found.last }).toEqual(damage);
         if (damage) await store.repair(space, log.slice(101, 200));
         await store.append(space, [log.run(3)]);
         const all = log.slice(seq + 1, log.length);

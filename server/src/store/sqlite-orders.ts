@@ -1,0 +1,62 @@
+/** Owners' orders to truncate, as rows: the newest of each space, and whether it is carried out. */
+import { blob, integer, type Row, type Rows } from "./sqlite-rows.ts";
+import { makeSpace } from "./sqlite-spaces.ts";
+import type { StoredOrder } from "./store.ts";
+
+export interface DueRow {
+  readonly space: Uint8Array;
+  readonly order: StoredOrder;
+}
+
+export function putOrder(
+  rows: Rows,
+  space: Uint8Array,
+  { number, bytes, dueMs }: StoredOrder,
+): StoredOrder {
+  rows.run(
+    `INSERT INTO orders (space, number, due_ms, done, bytes) VALUES (?, ?, ?, 0, ?)
+     ON CONFLICT (space) DO UPDATE SET number = excluded.number, due_ms = excluded.due_ms,
+       done = 0, bytes = excluded.bytes
+     WHERE orders.number < excluded.number`,
+    makeSpace(rows, space),
+    number,
+    dueMs,
+    bytes,
+  );
+  const held = readOrder(rows, space);
+  if (held === undefined) throw new Error("an order that was put is not there");
+  return held;
+}
+
+export function readOrder(rows: Rows, space: Uint8Array): StoredOrder | undefined {
+  const row = rows.get(
+    `SELECT * FROM orders WHERE space = (SELECT id FROM spaces WHERE tag = ?)`,
+    space,
+  );
+  return row && orderOf(row);
+}
+
+export function dueOrders(rows: Rows, nowMs: number, countMax: number): DueRow[] {
+  const due = rows.all(
+    `SELECT orders.*, spaces.tag FROM orders JOIN spaces ON spaces.id = orders.space
+     WHERE done = 0 AND due_ms <= ? ORDER BY due_ms LIMIT ?`,
+    nowMs,
+    countMax,
+  );
+  return due.map((row) => ({ space: blob(row, "tag"), order: orderOf(row) }));
+}
+
+export function orderDone(rows: Rows, space: Uint8Array, number: number): void {
+  rows.run(
+    `UPDATE orders SET done = 1
+     WHERE space = (SELECT id FROM spaces WHERE tag = ?) AND number = ?`,
+    space,
+    number,
+  );
+}
+
+const orderOf = (row: Row): StoredOrder => ({
+  number: integer(row, "number"),
+  bytes: blob(row, "bytes"),
+  dueMs: integer(row, "due_ms"),
+});
