@@ -39,6 +39,13 @@ export const relayLimits = {
   /** Registers of one space, which a room keeps in memory: a thousand clocks of a thousand replicas. */
   spaceRegisterBytesMax: 67_108_864,
 
+  // What stays
+
+  /** What an owner lets go of: long enough for a device that was away, or an owner who was mistaken. */
+  retentionMs: 30 * 86_400_000,
+  /** A blob that nobody speaks of: its holders do once a day. */
+  leaseMs: 30 * 86_400_000,
+
   // What goes out
 
   /** Waiting for one reader: from here on whispers are dropped. */

@@ -20,9 +20,12 @@ import {
 } from "@skein/shared/sync/connection.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
 import type { Bus } from "./bus/bus.ts";
+import { encodePublication } from "./bus/publication.ts";
+import { relayLimits } from "./limits.ts";
 import { Room, type RoomOptions } from "./room.ts";
 import type { RelayStore } from "./store/store.ts";
 import { type Rate, TokenBucket } from "./token-bucket.ts";
+import { carryOutDue } from "./truncation.ts";
 
 export interface RelayOptions {
   readonly env: Env;
@@ -38,6 +41,10 @@ export interface RelayOptions {
   readonly mayWhisper?: RoomOptions["mayWhisper"];
   /** Signatures that one connection may have checked by its hellos; without it, any number. */
   readonly helloSignatures?: Rate;
+  /** How long what an owner lets go of stays all the same; without it, thirty days. */
+  readonly retentionMs?: number;
+  /** How long a blob stays that nobody speaks of; without it, thirty days. */
+  readonly leaseMs?: number;
   /** Counts what happened, by reason; never what was said. */
   readonly onEnded: (connection: Connection, end: Ending) => void;
   readonly onBug: (error: unknown) => void;
@@ -99,6 +106,20 @@ export class Relay implements ConnectionHost {
       const afterMs = 500 + Math.floor(this.#options.env.random.fraction() * spreadMs);
       connection.end(codes.restart, "the relay restarts", afterMs);
     }
+  }
+
+  /** Lets go of what owners have ordered to, where the retention is over; how many spaces that were. */
+  async carryOutOrders(countMax: number): Promise<number> {
+    const { store, suite, bus, env } = this.#options;
+    return carryOutDue({ store, suite }, env.clock.now(), countMax, (space, heads) => {
+      this.#rooms.get(space)?.began(heads);
+      // A room on its way has read the store before or after: hearing it again does no harm.
+      void this.#opening.get(space)?.then(
+        (room) => room.began(heads),
+        () => {},
+      );
+      for (const head of heads) bus.publish(space, encodePublication({ kind: "began", head }));
+    });
   }
 
   close(): void {
@@ -201,7 +222,7 @@ export class Relay implements ConnectionHost {
   }
 
   async #openRoom(tag: SpaceTag): Promise<Room> {
-    const { env, suite, store, bus, explain } = this.#options;
+    const { env, suite, store, bus, explain, retentionMs, leaseMs } = this.#options;
     try {
       const [heads, registers] = await Promise.all([store.heads(tag), store.registers(tag)]);
       const room = new Room({
@@ -216,6 +237,8 @@ export class Relay implements ConnectionHost {
         heads,
         registers,
         explain,
+        retentionMs: retentionMs ?? relayLimits.retentionMs,
+        leaseMs: leaseMs ?? relayLimits.leaseMs,
         mayWhisper: this.#options.mayWhisper ?? (() => true),
         onEmpty: (empty) => this.#forget(tag, empty),
       });

@@ -7,6 +7,8 @@
 import type { Env } from "@skein/shared/env.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import { blobIdOf } from "@skein/shared/log/blob.ts";
+import { isRefusal } from "@skein/shared/log/refusal.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
 import { encodeFrame } from "@skein/shared/protocol/codec.ts";
@@ -17,10 +19,12 @@ import { parseWhisper } from "@skein/shared/protocol/whisper.ts";
 import type { Connection, LogNumbers } from "@skein/shared/sync/connection.ts";
 import type { Effects } from "@skein/shared/sync/effects.ts";
 import { Exchange, type ExchangeHost } from "@skein/shared/sync/exchange.ts";
+import type { BlobShelf } from "@skein/shared/sync/blob-line.ts";
 import { Session } from "@skein/shared/sync/session.ts";
 import type { Bus } from "./bus/bus.ts";
 import { decodePublication, encodePublication, type Publication } from "./bus/publication.ts";
-import type { PutInvite, RelayStore } from "./store/store.ts";
+import { type PutInvite, QuotaExceeded, type RelayStore } from "./store/store.ts";
+import { begin, takeOrder } from "./truncation.ts";
 
 /** Present replicas named to a newcomer, to gossip with. */
 const presentMax = 20;
@@ -45,6 +49,10 @@ export interface RoomOptions {
   };
   /** Whether whispers may go to so many sessions now; beyond what a space may, they are lost. */
   readonly mayWhisper: (space: SpaceTag, copies: number) => boolean;
+  /** How long what an owner lets go of stays all the same. */
+  readonly retentionMs: number;
+  /** How long a blob stays that nobody speaks of. */
+  readonly leaseMs: number;
   readonly onEmpty: (room: Room) => void;
 }
 
@@ -73,6 +81,7 @@ export class Room implements ExchangeHost {
       registers,
       host: this,
       forwards: "verified",
+      shelf: shelfOf(options),
       store: {
         append: (runs) => store.append(tag, runs),
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
@@ -142,9 +151,48 @@ export class Room implements ExchangeHost {
 
   onStored(): void {}
   onCompared(): void {}
+  onListed(): void {}
   onFork(): void {}
   onHole(): void {}
   onMended(): void {}
+
+  onTruncate(session: Session, frame: Extract<Frame, { type: "truncate" }>): void {
+    const { store, suite, effects, tag, env, retentionMs, explain } = this.#options;
+    const answer = (code: Code | 0, detail: string): void => {
+      session.connection.send({ type: "done", request: frame.request, code, detail });
+    };
+    if (session.mode !== "write") return answer(codes.forbidden, "readers let go of nothing");
+    const dueMs = env.clock.now() + retentionMs;
+    const taken = takeOrder({ store, suite }, tag, frame.order.slice(), dueMs).then(
+      async (bases) => {
+        if (isRefusal(bases)) return bases;
+        // Where nothing is held nothing is lost: such a log could never begin at 1 again.
+        const unheld = bases.filter(({ replica }) => !this.#exchange.isKnown(replica));
+        return begin(store, tag, unheld);
+      },
+    );
+    effects.start(
+      taken,
+      (begun) => {
+        if (isRefusal(begun)) return answer(codeOfFault(begun.fault), begun.words);
+        this.began(begun);
+        for (const head of begun) this.#publish({ kind: "began", head });
+        answer(0, "");
+      },
+      (error) => {
+        const { code, detail } = explain(error);
+        answer(code, detail);
+      },
+    );
+  }
+
+  /** Logs begin elsewhere now, as the store has it. */
+  began(heads: readonly LogHead[]): void {
+    if (heads.length === 0) return;
+    for (const head of heads) this.#exchange.began(head);
+    // Who is behind where a log begins now has to hear it.
+    this.#exchange.compare();
+  }
 
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void {
     const { store, effects, tag, env, explain } = this.#options;
@@ -229,6 +277,8 @@ export class Room implements ExchangeHost {
         return this.#exchange.heldElsewhere(publication.run);
       case "register":
         return this.#exchange.ownRegister(publication.register);
+      case "began":
+        return this.began([publication.head]);
       case "whisper":
         return this.#deliverWhisper(
           undefined,
@@ -260,6 +310,25 @@ export class Room implements ExchangeHost {
   #emptyPerhaps(): void {
     if (this.isEmpty) this.#options.onEmpty(this);
   }
+}
+
+/** Blobs as the store keeps them; what is asked for stays for another lease. */
+function shelfOf({ store, suite, tag, env, leaseMs }: RoomOptions): BlobShelf {
+  const untilMs = () => env.clock.now() + leaseMs;
+  return {
+    keep: (blobs) => store.keepBlobs(tag, blobs, untilMs()),
+    get: (blob) => store.blob(tag, blob),
+    async put(bytes) {
+      try {
+        await store.putBlob(tag, blobIdOf(suite, bytes), bytes, untilMs());
+        return 0;
+      } catch (error) {
+        // Entries may still fit: the session goes on.
+        if (error instanceof QuotaExceeded) return codes.quota;
+        throw error;
+      }
+    },
+  };
 }
 
 const inviteRefusals: Readonly<

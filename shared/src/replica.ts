@@ -6,6 +6,8 @@
  *
  *   leading ──another tab took over (fenced)──▶ deposed
  *
+ * A snapshot may take the place of what was applied (`install`); delivery goes on from there.
+ *
  * Invariants:
  *  1. Nothing is applied that is not in the log, strictly committed, of an admitted replica, with
  *     its causal past applied; each entry once (device/store.ts 2 to 4).
@@ -13,13 +15,19 @@
  *  3. A deposed leader changes nothing and sends nothing.
  *  4. What is opened ahead of delivery is at most `aheadMax` entries of each log and the run that
  *     goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
+ *  5. While parts of a snapshot are still to come the delivery clock stays where it was.
  */
 import { Delivery, type DeliveredEntry } from "./device/delivery.ts";
 import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts";
 import type { Gate } from "./device/gate.ts";
 import { Unopened } from "./device/unopened.ts";
 import type { RegisterDesk } from "./device/register-desk.ts";
-import type { AppliedState, DeviceStore, ReadyEntry } from "./device/store.ts";
+import type {
+  Application as Outcome,
+  AppliedState,
+  DeviceStore,
+  ReadyEntry,
+} from "./device/store.ts";
 import type { Keyring } from "./crypto/keyring.ts";
 import type { Env } from "./env.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
@@ -28,10 +36,12 @@ import { DamagedEntries } from "./log/damage.ts";
 import { lastSeq } from "./log/entry.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "./log/store.ts";
 import type { VerifyingSuite } from "./log/suite.ts";
+import { codes } from "./protocol/codes.ts";
 import { limits } from "./protocol/limits.ts";
+import type { BlobShelf } from "./sync/blob-line.ts";
 import { Effects } from "./sync/effects.ts";
 import { Exchange, type ExchangeHost } from "./sync/exchange.ts";
-import type { Session } from "./sync/session.ts";
+import type { Listed, Session } from "./sync/session.ts";
 
 /** Entries of one log that may wait for their past in memory. */
 const aheadMax = 256;
@@ -55,6 +65,8 @@ export interface ReplicaHost {
   /** `party` has committed our log up to `seq`; less than before if it lost some. */
   onOwnStored(session: Session, seq: number): void;
   onFork(replica: ReplicaId, seq: number): void;
+  /** What another party holds, as it lists it. */
+  onListed(session: Session, listed: Listed): void;
   /** Which entries of a log cannot be read on this device has changed: `exchange.holes`. */
   onHoles(replica: ReplicaId): void;
   /** The disk refused; everything waits and is tried again. Undefined when it works again. */
@@ -73,6 +85,8 @@ export interface ReplicaOptions {
   readonly keyring: Keyring;
   readonly gate: Gate;
   readonly registers: RegisterDesk;
+  /** Blobs of snapshots that this device holds, for whoever asks. */
+  readonly shelf: BlobShelf;
   readonly host: ReplicaHost;
   readonly onBug: (error: unknown) => void;
 }
@@ -82,16 +96,22 @@ export interface ReplicaBase {
   readonly heads: readonly LogHead[];
   readonly registers: readonly StoredRegister[];
   readonly applied: AppliedState;
+  /** Parts of a snapshot are still to come. */
+  readonly isPartial: boolean;
 }
 
 export async function readReplicaBase(store: DeviceStore, tag: SpaceTag): Promise<ReplicaBase> {
-  const [heads, registers, applied] = await Promise.all([
+  const [heads, registers, applied, isPartial] = await Promise.all([
     store.heads(tag),
     store.registers(tag),
     store.applied(tag),
+    store.isPartial(tag),
   ]);
-  return { heads, registers, applied };
+  return { heads, registers, applied, isPartial };
 }
+
+/** One transaction that puts a snapshot in the place of what `before` says. */
+export type Fill = (before: AppliedState) => Promise<Outcome>;
 
 interface Application {
   readonly before: AppliedState;
@@ -103,13 +123,17 @@ export class Replica implements ExchangeHost {
   readonly exchange: Exchange;
   readonly #options: ReplicaOptions;
   readonly #effects: Effects;
-  readonly #delivery: Delivery;
+  #delivery: Delivery;
   readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
-  readonly #unopened = new Unopened(unopenedBytesMax);
+  #unopened = new Unopened(unopenedBytesMax);
   /** Logs whose next entries are being read and opened. */
   readonly #loading = new Set<ReplicaId>();
   /** Logs whose next entry is sealed under a key we were not given yet. */
   readonly #unknownEpochs = new Map<ReplicaId, EpochId>();
+  /** Counts installations; what was read or opened before one is dropped. */
+  #generation = 0;
+  #installing: { readonly fill: Fill; readonly done: (outcome: Outcome) => void } | undefined;
+  #isPartial: boolean;
   #applied: AppliedState;
   #applying: Application | undefined;
   /** The disk has refused it: it is not on its way, and tried again with everything else. */
@@ -125,11 +149,9 @@ export class Replica implements ExchangeHost {
     this.#options = options;
     this.#effects = new Effects(options.onBug);
     this.#applied = base.applied;
+    this.#isPartial = base.isPartial;
     this.#lookedAtMs = options.env.clock.now();
-    this.#delivery = new Delivery(
-      base.applied,
-      (replica) => replica === options.self || options.gate.admitted(replica),
-    );
+    this.#delivery = this.#newDelivery();
     const { env, suite, tag, store } = options;
     this.exchange = new Exchange({
       env,
@@ -140,6 +162,7 @@ export class Replica implements ExchangeHost {
       effects: this.#effects,
       host: this,
       forwards: "held",
+      shelf: options.shelf,
       store: {
         append: (runs) => store.append(tag, runs),
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
@@ -151,7 +174,12 @@ export class Replica implements ExchangeHost {
     for (const head of base.heads) this.#delivery.know(head.replica);
     for (const head of base.heads) this.#load(head.replica);
     // The last leader may have died between applying and telling.
-    options.registers.clockMoved(base.applied.vector);
+    this.#tellClock();
+  }
+
+  #newDelivery(): Delivery {
+    const { self, gate } = this.#options;
+    return new Delivery(this.#applied, (replica) => replica === self || gate.admitted(replica));
   }
 
   get applied(): AppliedState {
@@ -261,6 +289,7 @@ export class Replica implements ExchangeHost {
   close(): void {
     this.#deposed = true;
     this.#effects.close();
+    this.#installing?.done("fenced");
     for (const session of [...this.exchange.sessions]) session.closed();
   }
 
@@ -299,8 +328,16 @@ export class Replica implements ExchangeHost {
     this.#options.host.onFork(replica, seq);
   }
 
+  onListed(session: Session, listed: Listed): void {
+    this.#options.host.onListed(session, listed);
+  }
+
+  onTruncate(session: Session): void {
+    session.leave(codes.forbidden, 0, "a device decides itself what it keeps");
+  }
+
   onInvite(session: Session): void {
-    session.leave(4403, 0, "devices keep no invites");
+    session.leave(codes.forbidden, 0, "devices keep no invites");
   }
 
   onSessionClosed(): void {
@@ -333,15 +370,17 @@ export class Replica implements ExchangeHost {
     const atHand = this.#unopened.take(replica, first);
     if (atHand !== undefined) return this.#open(atHand);
     this.#loading.add(replica);
+    const generation = this.#generation;
     this.#effects.start(
       this.#read(replica, first),
       (run) => {
+        if (generation !== this.#generation) return;
         this.#loading.delete(replica);
         // Undefined: another tab's append was not told yet.
         if (run !== undefined && run.first === this.#delivery.nextSeq(replica)) this.#open(run);
       },
       (error) => {
-        this.#loading.delete(replica);
+        if (generation === this.#generation) this.#loading.delete(replica);
         // The exchange has heard of it, asks others, and tells when it is mended.
         if (!(error instanceof DamagedEntries)) this.#failed(error);
       },
@@ -373,14 +412,16 @@ export class Replica implements ExchangeHost {
       await this.#options.gate.examine(result.opened);
       return result;
     });
+    const generation = this.#generation;
     this.#effects.start(
       examined,
       (result) => {
+        if (generation !== this.#generation) return;
         this.#loading.delete(replica);
         this.#opened(replica, result);
       },
       (error) => {
-        this.#loading.delete(replica);
+        if (generation === this.#generation) this.#loading.delete(replica);
         this.#failed(error);
       },
     );
@@ -398,7 +439,7 @@ export class Replica implements ExchangeHost {
   // Applying
 
   #deliver(): void {
-    if (this.#deposed || this.#applying !== undefined) return;
+    if (this.#deposed || this.#applying !== undefined || this.#installing !== undefined) return;
     const delivered = this.#delivery.take(applyMax);
     if (delivered.length === 0) return;
     const application: Application = {
@@ -439,9 +480,10 @@ export class Replica implements ExchangeHost {
         host.onApplied(entries, after);
         // Members may have been admitted by these very entries.
         for (const replica of new Set(entries.map((entry) => entry.replica))) this.#load(replica);
-        this.#options.registers.clockMoved(after.vector);
+        this.#tellClock();
         this.#publishDue();
         host.onChanged();
+        this.#installIfFree();
         this.#deliver();
       },
       (error) => {
@@ -449,6 +491,86 @@ export class Replica implements ExchangeHost {
         this.#failed(error);
       },
     );
+  }
+
+  #tellClock(): void {
+    if (!this.#isPartial) this.#options.registers.clockMoved(this.#applied.vector);
+  }
+
+  // Snapshots
+
+  /**
+   * Lets `fill` put a snapshot in the place of what was applied, between two applications, and goes on
+   * from there. Resolves with its outcome; `moved` also where another installation is under way.
+   * Rejects when the store failed.
+   */
+  install(fill: Fill): Promise<Outcome> {
+    if (this.#deposed) return Promise.resolve("fenced");
+    if (this.#installing !== undefined) return Promise.resolve("moved");
+    return new Promise((done, failed) => {
+      const guarded: Fill = (before) =>
+        fill(before).catch((error: unknown) => {
+          failed(error);
+          return "moved";
+        });
+      this.#installing = { fill: guarded, done };
+      this.#installIfFree();
+    });
+  }
+
+  /** No part of a snapshot is missing any more. */
+  completed(): void {
+    if (this.#deposed) return;
+    this.#isPartial = false;
+    this.#tellClock();
+    this.#publishDue();
+  }
+
+  #installIfFree(): void {
+    const installing = this.#installing;
+    if (installing === undefined || this.#applying !== undefined || this.#deposed) return;
+    const { store, tag } = this.#options;
+    const filled = installing.fill(this.#applied).then(async (outcome) => ({
+      outcome,
+      base: outcome === "applied" ? await readReplicaBase(store, tag) : undefined,
+    }));
+    const end = (outcome: Outcome): void => {
+      this.#installing = undefined;
+      installing.done(outcome);
+      this.#deliver();
+    };
+    this.#effects.start(
+      filled,
+      ({ outcome, base }) => {
+        if (outcome === "fenced") this.#depose();
+        if (base !== undefined) this.#goOnFrom(base);
+        end(outcome);
+      },
+      (error) => {
+        this.#failed(error);
+        end("moved");
+      },
+    );
+  }
+
+  #goOnFrom(base: ReplicaBase): void {
+    this.#generation++;
+    this.#applied = base.applied;
+    this.#isPartial = base.isPartial;
+    this.#delivery = this.#newDelivery();
+    this.#unopened = new Unopened(unopenedBytesMax);
+    this.#nonces.clear();
+    this.#loading.clear();
+    this.#unknownEpochs.clear();
+    for (const head of base.heads) {
+      this.exchange.began(head);
+      this.#delivery.know(head.replica);
+    }
+    // Told without entries: whoever keeps something of the read models reads it anew.
+    this.#options.host.onApplied([], base.applied);
+    for (const { replica } of base.heads) this.#load(replica);
+    this.#tellClock();
+    this.#options.host.onChanged();
   }
 
   #look(now: number): void {

@@ -29,6 +29,11 @@ import { chainHashes, verifyHead, zeroHash } from "@skein/shared/log/chain.ts";
 import { type Entry, headerAad, headMessage, type Run } from "@skein/shared/log/entry.ts";
 import { decodePlain, encodePlain } from "@skein/shared/log/plain.ts";
 import {
+  encodeTruncation,
+  parseTruncation,
+  verifyTruncation,
+} from "@skein/shared/log/truncation.ts";
+import {
   encodeRegister,
   parseRegister,
   registerAad,
@@ -635,5 +640,54 @@ describe.each(load<AccessVector>("access.json"))("access: $name", (vector) => {
         replicas: [{ id: replicaIdOf(openSsl, publicKey), publicKey }],
       });
     }
+  });
+});
+
+// Truncations
+
+interface TruncationVector {
+  readonly name: string;
+  readonly signer: Key;
+  readonly space: string;
+  readonly number: number;
+  readonly snapshot: string;
+  readonly logs: readonly {
+    readonly replica: string;
+    readonly publicKey: string;
+    readonly seq: number;
+    readonly hash: string;
+  }[];
+  readonly bytes: readonly Field[];
+}
+
+describe("the order to let go of", () => {
+  const vectors = load<TruncationVector>("truncations.json");
+
+  it.each(vectors.map((vector) => [vector.name, vector] as const))("%s", async (_, vector) => {
+    const bytes = bytesOf(vector.bytes);
+    const read = taken(parseTruncation(bytes));
+    expect(toHex(encodeTruncation(read))).toBe(toHex(bytes));
+    expect(toHex(read.snapshot)).toBe(vector.snapshot);
+    const space = spaceTag(fromHex(vector.space));
+    const admin = fromHex(vector.signer.public);
+    const order = taken(await verifyTruncation(openSsl, space, admin, bytes));
+    expect(order.number).toBe(vector.number);
+    const bases = order.bases.map(({ replica, publicKey, seq, hash }) => ({
+      replica,
+      publicKey: toHex(publicKey),
+      seq,
+      hash: toHex(hash),
+    }));
+    expect(bases).toEqual(vector.logs);
+
+    const forged = bytes.slice();
+    forged[forged.length - 1] = (forged[forged.length - 1] ?? 0) ^ 1;
+    expect(await verifyTruncation(openSsl, space, admin, forged)).toMatchObject({
+      fault: "forged",
+    });
+    const elsewhere = spaceTag(new Uint8Array(16));
+    expect(await verifyTruncation(openSsl, elsewhere, admin, bytes)).toMatchObject({
+      fault: "foreign",
+    });
   });
 });

@@ -5,6 +5,7 @@
  */
 import fc from "fast-check";
 import {
+  blobId,
   epochId,
   registerName,
   replicaId,
@@ -14,9 +15,11 @@ import {
   type ReplicaId,
   type SpaceTag,
 } from "@skein/shared/id/id.ts";
+import { blobBytesMax } from "@skein/shared/log/blob.ts";
 import type { Entry, Run } from "@skein/shared/log/entry.ts";
 import { encodeRegister, type RegisterParts } from "@skein/shared/log/register.ts";
 import type { SuiteId } from "@skein/shared/log/suite.ts";
+import { encodeTruncation, type Truncation } from "@skein/shared/log/truncation.ts";
 import type { AccessCertificate } from "@skein/shared/protocol/access.ts";
 import { codes, type Code } from "@skein/shared/protocol/codes.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
@@ -34,6 +37,7 @@ const bytesUpTo = (length: number): fc.Arbitrary<Uint8Array> =>
 const arbitraryReplicaId: fc.Arbitrary<ReplicaId> = arbitraryBytes(16).map(replicaId);
 const arbitrarySpaceTag: fc.Arbitrary<SpaceTag> = arbitraryBytes(16).map(spaceTag);
 const arbitraryEpochId: fc.Arbitrary<EpochId> = arbitraryBytes(8).map(epochId);
+const arbitraryBlobId = arbitraryBytes(32).map(blobId);
 const arbitraryRegisterName: fc.Arbitrary<RegisterName> = arbitraryBytes(16).map(registerName);
 
 /** A number that fits a varint. */
@@ -168,7 +172,22 @@ const entry: fc.Arbitrary<FrameOf<"entry">> = arbitrarySeq
     }),
   );
 
+export const arbitraryTruncation: fc.Arbitrary<Truncation> = fc.record({
+  suite,
+  space: arbitrarySpaceTag,
+  number: arbitraryNumber,
+  snapshot: hash,
+  rows: fc.array(fc.record({ publicKey, seq: arbitrarySeq, hash }), { maxLength: 4 }),
+  signature,
+});
+
 // Frames
+
+const blobList = {
+  space: arbitraryNumber,
+  request: arbitraryNumber,
+  blobs: fc.array(arbitraryBlobId, { maxLength: 8 }),
+};
 
 /** A valid frame of each type. */
 export const arbitraryFrames: { readonly [Type in Frame["type"]]: fc.Arbitrary<FrameOf<Type>> } = {
@@ -311,6 +330,33 @@ export const arbitraryFrames: { readonly [Type in Frame["type"]]: fc.Arbitrary<F
     space: arbitraryNumber,
     request: arbitraryNumber,
     codeHash: arbitraryBytes(16),
+  }),
+  keep: fc.record({ type: fc.constant("keep" as const), ...blobList }),
+  lacking: fc.record({ type: fc.constant("lacking" as const), ...blobList }),
+  get: fc.record({
+    type: fc.constant("get" as const),
+    space: arbitraryNumber,
+    request: arbitraryNumber,
+    blob: arbitraryBlobId,
+  }),
+  blob: fc.record({
+    type: fc.constant("blob" as const),
+    space: arbitraryNumber,
+    request: arbitraryNumber,
+    isAnswer: fc.boolean(),
+    bytes: fc.oneof(bytesUpTo(80), fc.constant(new Uint8Array(blobBytesMax))),
+  }),
+  kept: fc.record({
+    type: fc.constant("kept" as const),
+    space: arbitraryNumber,
+    request: arbitraryNumber,
+    code: fc.oneof(code, fc.constant(0 as const)),
+  }),
+  truncate: fc.record({
+    type: fc.constant("truncate" as const),
+    space: arbitraryNumber,
+    request: arbitraryNumber,
+    order: arbitraryTruncation.map(encodeTruncation),
   }),
   done: fc.record({
     type: fc.constant("done" as const),

@@ -24,7 +24,8 @@ import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import type { NewSpace } from "@skein/shared/space/new-space.ts";
-import type { Session } from "@skein/shared/sync/session.ts";
+import { type BlobShelf, noShelf } from "@skein/shared/sync/blob-line.ts";
+import type { Listed, Session } from "@skein/shared/sync/session.ts";
 
 /** Lets everybody in: for tests that are not about members. */
 const openGate: Gate = { admitted: () => true, examine: async () => {} };
@@ -69,6 +70,9 @@ export class Tab implements ReplicaHost {
   /** What is shown of that replica's registers may have changed. */
   onBoard: (replica: ReplicaId) => void = () => {};
   onWhispered: (publicKey: Uint8Array, whisper: Uint8Array) => Promise<void> = async () => {};
+  onListing: (session: Session, listed: Listed) => void = () => {};
+  /** What it gives to others that ask for blobs. */
+  shelf: BlobShelf = noShelf;
   /** Another tab leads. */
   onFenced: () => void = () => {};
   #topics = new Map<RegisterName, RegisterTopic>();
@@ -137,6 +141,7 @@ export class Tab implements ReplicaHost {
         keyring: this.keyring,
         gate: gate ?? openGate,
         registers: desk,
+        shelf: this.shelf,
         host: this,
         onBug,
       },
@@ -213,6 +218,9 @@ export class Tab implements ReplicaHost {
     this.forks.push(replica);
   }
   onHoles(): void {}
+  onListed(session: Session, listed: Listed): void {
+    this.onListing(session, listed);
+  }
   onStoreTrouble(error: unknown): void {
     // A disk may refuse; whatever else comes out of it is a bug.
     if (error instanceof KvFailure) this.troubles.push(error);

@@ -12,6 +12,7 @@ import type { DocumentId, RegisterName, ReplicaId, SpaceTag } from "@skein/share
 import type { StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
+import { noShelf } from "@skein/shared/sync/blob-line.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
 import type { Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
@@ -140,6 +141,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
         keyring,
         gate,
         registers: desk,
+        shelf: noShelf,
         host: this,
         onBug,
       },
@@ -289,6 +291,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.#forks.add(replica);
     this.#host.onChanged();
   }
+
+  onListed(): void {}
 
   onHoles(replica: ReplicaId): void {
     if (!this.replica.exchange.holes.has(replica)) this.#holes.delete(replica);

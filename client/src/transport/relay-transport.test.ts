@@ -9,6 +9,7 @@ import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import { decodeFrame, encodeFrame } from "@skein/shared/protocol/codec.ts";
 import { type Code, codes } from "@skein/shared/protocol/codes.ts";
 import type { Frame } from "@skein/shared/protocol/messages.ts";
+import { noShelf } from "@skein/shared/sync/blob-line.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
 import { Exchange } from "@skein/shared/sync/exchange.ts";
 import type { RelayOrigin } from "./address.ts";
@@ -100,6 +101,7 @@ async function spaceAccess(tag: SpaceTag): Promise<SpaceAccess> {
     registers: [],
     effects: new Effects(quiet),
     forwards: "held",
+    shelf: noShelf,
     store: {
       append: (runs) => store.append(tag, runs),
       read: (of, first, bytesMax) => store.read(tag, of, first, bytesMax),
@@ -116,6 +118,8 @@ async function spaceAccess(tag: SpaceTag): Promise<SpaceAccess> {
       onFork: quiet,
       onHole: quiet,
       onMended: quiet,
+      onListed: quiet,
+      onTruncate: quiet,
       onInvite: quiet,
       onSessionClosed: quiet,
       onIdle: quiet,

@@ -1,6 +1,6 @@
 /**
  * What one relay tells the others of its store, as bytes: a run that was committed, a register
- * that was kept, a whisper that is to be passed on. Trusted like the store itself; still read with
+ * that was kept, a whisper that is to be passed on, a log that begins elsewhere now. Trusted like the store itself; still read with
  * bounds, because a fleet may run two versions at once.
  */
 import { decode } from "@skein/shared/bytes/reader.ts";
@@ -16,7 +16,7 @@ import {
 import { hashBytes, signatureBytes } from "@skein/shared/log/entry.ts";
 import { parseRegister } from "@skein/shared/log/register.ts";
 import { publicKeyBytes } from "@skein/shared/log/replica-key.ts";
-import type { StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
+import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
 
 export type Publication =
@@ -27,10 +27,11 @@ export type Publication =
       readonly to: ReplicaId | "all";
       readonly publicKey: Uint8Array;
       readonly whisper: Uint8Array;
-    };
+    }
+  | { readonly kind: "began"; readonly head: LogHead };
 
 const version = 1;
-const kinds = { run: 1, register: 2, whisper: 3 } as const;
+const kinds = { run: 1, register: 2, whisper: 3, began: 4 } as const;
 const everybody = new Uint8Array(idBytes.replica);
 
 export function encodePublication(publication: Publication): Uint8Array<ArrayBuffer> {
@@ -51,6 +52,11 @@ export function encodePublication(publication: Publication): Uint8Array<ArrayBuf
         .raw(publication.publicKey)
         .raw(publication.whisper)
         .finish();
+    case "began": {
+      const { replica, publicKey, from, to, hash } = publication.head;
+      writer.raw(bytesOfId(replica)).raw(publicKey).varint(from).varint(to);
+      return writer.raw(hash).finish();
+    }
   }
 }
 
@@ -95,6 +101,13 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
           publicKey,
           whisper: reader.rest().slice(),
         };
+      }
+      case kinds.began: {
+        const replica = replicaId(reader.raw(idBytes.replica));
+        const publicKey = reader.raw(publicKeyBytes).slice();
+        const [from, to] = [reader.varint(), reader.varint()];
+        const hash = reader.raw(hashBytes).slice();
+        return { kind: "began", head: { replica, publicKey, from, to, hash } };
       }
       default:
         throw new Malformed(`publication of unknown kind ${kind}`);

@@ -13,6 +13,7 @@ import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
+import { beginningWith } from "./key.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -97,6 +98,13 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
 
   async applied(space: SpaceTag): Promise<AppliedState> {
     return this.#kv.read([stores.applied], (tx) => appliedOf(tx, space));
+  }
+
+  async isPartial(space: SpaceTag): Promise<boolean> {
+    return this.#kv.read([stores.pending], async (tx) => {
+      const rows = await tx.range(stores.pending, { ...beginningWith(space), limit: 1 });
+      return rows.length > 0;
+    });
   }
 
   async apply(

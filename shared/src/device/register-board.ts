@@ -1,6 +1,6 @@
 /**
- * What everybody's registers say: delivery clocks, read marks and profiles by replica, opened once
- * as they come in. Values only grow (vectors merge, newer profiles replace), so what receipts read
+ * What everybody's registers say: delivery clocks, read marks, profiles and notices of snapshots by
+ * replica, opened once as they come in. Values only grow (vectors merge, newer profiles replace), so what receipts read
  * here never goes back, whatever a restored device or relay publishes.
  */
 import { isMalformed } from "../bytes/malformed.ts";
@@ -11,12 +11,14 @@ import type { DocumentId, RegisterName, ReplicaId } from "../id/id.ts";
 import type { StoredRegister } from "../log/store.ts";
 import type { Profile } from "../space/member.ts";
 import { decodeProfile, decodeVectorRegister } from "./register-values.ts";
+import { decodeNotice, type SnapshotNotice } from "./snapshot/notice.ts";
 
 /** What a register is about; its name on the wire tells only those who hold the space's keys. */
 export type RegisterTopic =
   | { readonly kind: "clock" }
   | { readonly kind: "read"; readonly document: DocumentId }
-  | { readonly kind: "profile" };
+  | { readonly kind: "profile" }
+  | { readonly kind: "snapshot" };
 
 export const topicName = (topic: RegisterTopic): string =>
   topic.kind === "read" ? `read/${topic.document}` : topic.kind;
@@ -29,6 +31,7 @@ export class RegisterBoard {
   readonly #clocks = new Map<ReplicaId, VersionVector>();
   readonly #marks = new Map<DocumentId, Map<ReplicaId, VersionVector>>();
   readonly #profiles = new Map<ReplicaId, Profile>();
+  readonly #notices = new Map<ReplicaId, { number: number; notice: SnapshotNotice }>();
   /** Read marks of documents we have not heard of yet, by their opaque name. */
   readonly #unnamed = new Map<RegisterName, Map<ReplicaId, StoredRegister>>();
 
@@ -79,6 +82,11 @@ export class RegisterBoard {
     return this.#profiles.get(replica);
   }
 
+  /** What each replica says of snapshots. */
+  get notices(): ReadonlyMap<ReplicaId, SnapshotNotice> {
+    return new Map([...this.#notices].map(([replica, { notice }]) => [replica, notice]));
+  }
+
   #read(register: StoredRegister, topic: RegisterTopic, plain: Uint8Array): boolean {
     const { replica, number } = register;
     if (topic.kind === "profile") {
@@ -88,6 +96,13 @@ export class RegisterBoard {
       if (before !== undefined && before.number >= number) return false;
       this.#profiles.set(replica, { number, name });
       return before?.name !== name;
+    }
+    if (topic.kind === "snapshot") {
+      const notice = decodeNotice(plain);
+      const before = this.#notices.get(replica);
+      if (isMalformed(notice) || (before !== undefined && before.number >= number)) return false;
+      this.#notices.set(replica, { number, notice });
+      return true;
     }
     const vector = decodeVectorRegister(plain);
     if (isMalformed(vector)) return false;

@@ -1,13 +1,14 @@
 /**
  * This device's own registers on their way out: the delivery clock, a read mark per document, the
- * profile. Values are merged until they are due, so that a burst of messages costs one register;
+ * profile, what it says of snapshots. Values are merged until they are due, so that a burst of messages costs one register;
  * numbers go on above whatever anybody holds of ours, so that a restored device is heard again.
  *
  * Invariants:
  *  1. A number is used once per register.
  *  2. A published vector contains every vector published before it, ours read back included.
  */
-import { isMalformed } from "../bytes/malformed.ts";
+import { equalBytes } from "../bytes/bytes.ts";
+import { isMalformed, type Malformed } from "../bytes/malformed.ts";
 import { dominates, mergeVectors, type VersionVector } from "../clock/version-vector.ts";
 import type { EntrySealer } from "../crypto/seal.ts";
 import { openRegister, sealRegister } from "../crypto/sealed-register.ts";
@@ -20,13 +21,19 @@ import {
   encodeProfile,
   encodeVectorRegister,
 } from "./register-values.ts";
+import { decodeNotice, encodeNotice, noNotice, type SnapshotNotice } from "./snapshot/notice.ts";
 
 /** Of each register at most one version in so many ms. */
 const everyMs = 1_000;
 
+/** A vector is merged, anything else replaced. */
+type Value = VersionVector | string | SnapshotNotice;
+
+const isVector = (value: Value): value is VersionVector => value instanceof Map;
+
 interface Desk {
   readonly topic: RegisterTopic;
-  value: VersionVector | string;
+  value: Value;
   number: number;
   dirty: boolean;
   publishedAtMs: number;
@@ -50,16 +57,15 @@ export class RegisterDesk {
     const newer = register.number > desk.number;
     desk.number = Math.max(desk.number, register.number);
     if (!(plain instanceof Uint8Array)) return;
-    if (topic.kind === "profile") {
-      const name = decodeProfile(plain);
-      if (isMalformed(name)) return;
-      if (newer && !desk.dirty) desk.value = name;
-      // Our number was used for another name, at a time this device forgot: ours goes above it.
-      else desk.dirty ||= register.number === desk.number && name !== desk.value;
+    const value = decodeValue(topic, plain);
+    if (isMalformed(value)) return;
+    if (!isVector(value) || !isVector(desk.value)) {
+      if (newer && !desk.dirty) desk.value = value;
+      // Our number was used for another value, at a time this device forgot: ours goes above it.
+      else desk.dirty ||= register.number === desk.number && !isSame(value, desk.value);
       return;
     }
-    const vector = decodeVectorRegister(plain);
-    if (isMalformed(vector) || typeof desk.value === "string") return;
+    const vector = value;
     // What was read back says more or less than ours; the union is due if it is more than that.
     const merged = mergeVectors(desk.value, vector);
     desk.dirty ||= !dominates(vector, merged);
@@ -87,6 +93,19 @@ export class RegisterDesk {
     if (desk.value === name) return;
     desk.value = name;
     desk.dirty = true;
+  }
+
+  setNotice(notice: SnapshotNotice): void {
+    const desk = this.#desk({ kind: "snapshot" });
+    if (isSame(desk.value, notice)) return;
+    desk.value = notice;
+    desk.dirty = true;
+  }
+
+  /** What this device says of snapshots; as it was read back, if nothing newer is said. */
+  get notice(): SnapshotNotice {
+    const { value } = this.#desk({ kind: "snapshot" });
+    return typeof value === "string" || isVector(value) ? noNotice : value;
   }
 
   wakeAtMs(): number {
@@ -117,8 +136,7 @@ export class RegisterDesk {
     desk.dirty = false;
     desk.publishedAtMs = now;
     desk.number++;
-    const plain =
-      typeof desk.value === "string" ? encodeProfile(desk.value) : encodeVectorRegister(desk.value);
+    const plain = encodeValue(desk.value);
     const name = await this.#sealer.keyring.registerName(topicName(desk.topic));
     const nonce = this.#env.random.bytes(12);
     return sealRegister(this.#sealer, { name, number: desk.number, nonce, plain });
@@ -126,7 +144,7 @@ export class RegisterDesk {
 
   #merge(topic: RegisterTopic, vector: VersionVector): void {
     const desk = this.#desk(topic);
-    if (typeof desk.value === "string") throw new Error("a vector for a register of text");
+    if (!isVector(desk.value)) throw new Error(`a vector for the register ${topic.kind}`);
     const merged = mergeVectors(desk.value, vector);
     if (merged === desk.value) return;
     desk.value = merged;
@@ -139,7 +157,7 @@ export class RegisterDesk {
     if (desk === undefined) {
       desk = {
         topic,
-        value: topic.kind === "profile" ? "" : new Map(),
+        value: firstValue(topic),
         number: 0,
         dirty: false,
         publishedAtMs: Number.NEGATIVE_INFINITY,
@@ -149,3 +167,34 @@ export class RegisterDesk {
     return desk;
   }
 }
+
+function firstValue({ kind }: RegisterTopic): Value {
+  switch (kind) {
+    case "profile":
+      return "";
+    case "snapshot":
+      return noNotice;
+    case "clock":
+    case "read":
+      return new Map();
+  }
+}
+
+function encodeValue(value: Value): Uint8Array<ArrayBuffer> {
+  if (typeof value === "string") return encodeProfile(value);
+  return isVector(value) ? encodeVectorRegister(value) : encodeNotice(value);
+}
+
+function decodeValue({ kind }: RegisterTopic, plain: Uint8Array): Value | Malformed {
+  switch (kind) {
+    case "profile":
+      return decodeProfile(plain);
+    case "snapshot":
+      return decodeNotice(plain);
+    case "clock":
+    case "read":
+      return decodeVectorRegister(plain);
+  }
+}
+
+const isSame = (a: Value, b: Value): boolean => equalBytes(encodeValue(a), encodeValue(b));

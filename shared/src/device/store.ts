@@ -98,6 +98,8 @@ export interface DeviceStore extends LogStore, RepairableStore {
   publish(space: SpaceTag, leaderEpoch: number, register: StoredRegister): Promise<Application>;
 
   applied(space: SpaceTag): Promise<AppliedState>;
+  /** Whether parts of an installed snapshot are still to come (`fill`). */
+  isPartial(space: SpaceTag): Promise<boolean>;
   /** Projects `entries` (causal order) into the read models and moves `before` to `after`. */
   apply(
     space: SpaceTag,

@@ -8,6 +8,8 @@ import { Malformed } from "../bytes/malformed.ts";
 import type { Reader } from "../bytes/reader.ts";
 import type { Writer } from "../bytes/writer.ts";
 import {
+  blobId,
+  type BlobId,
   bytesOfId,
   epochId,
   idBytes,
@@ -16,10 +18,12 @@ import {
   type ReplicaId,
   spaceTag,
 } from "../id/id.ts";
+import { blobBytesMax } from "../log/blob.ts";
 import { digestBytes } from "../log/digest.ts";
 import { hashBytes, signatureBytes } from "../log/entry.ts";
 import { registerHeadBytes } from "../log/register.ts";
 import { publicKeyBytes } from "../log/replica-key.ts";
+import { truncationBytesMax } from "../log/truncation.ts";
 import { accessCertificateBytes, accessNonceBytes, numberOfMode } from "./access.ts";
 import { type Code, isCode } from "./codes.ts";
 import { assertBodyLength, assertDistance, readDistance, readItems, writeItems } from "./items.ts";
@@ -436,13 +440,97 @@ export const layouts: { readonly [T in FrameType]: Layout<FrameByType[T]> } = {
       writeDetail(writer, frame.detail);
     },
     read(reader) {
-      const request = reader.varint();
-      const code = reader.u16();
-      if (code !== 0 && !isCode(code)) throw new Malformed(`code ${code}`);
+      const [request, code] = [reader.varint(), readAnswerCode(reader)];
       return { type: "done", request, code, detail: reader.text(limits.detailBytesMax) };
     },
   },
+
+  keep: {
+    number: 0x23,
+    write: (writer, frame) => writeBlobs(writer, frame),
+    read: (reader) => ({ type: "keep", ...readBlobs(reader) }),
+  },
+
+  lacking: {
+    number: 0x24,
+    write: (writer, frame) => writeBlobs(writer, frame),
+    read: (reader) => ({ type: "lacking", ...readBlobs(reader) }),
+  },
+
+  get: {
+    number: 0x25,
+    write(writer, frame) {
+      writer.varint(frame.space).varint(frame.request).raw(bytesOfId(frame.blob));
+    },
+    read: (reader) => ({
+      type: "get",
+      space: reader.varint(),
+      request: reader.varint(),
+      blob: blobId(reader.raw(idBytes.blob)),
+    }),
+  },
+
+  blob: {
+    number: 0x26,
+    write(writer, frame) {
+      assertMost(frame.bytes.length, blobBytesMax);
+      writer
+        .varint(frame.space)
+        .varint(frame.request)
+        .u8(frame.isAnswer ? 1 : 0)
+        .bytes(frame.bytes);
+    },
+    read(reader) {
+      const [space, request, isAnswer] = [reader.varint(), reader.varint(), readFlag(reader)];
+      return { type: "blob", space, request, isAnswer, bytes: reader.bytes(blobBytesMax) };
+    },
+  },
+
+  kept: {
+    number: 0x27,
+    write(writer, frame) {
+      writer.varint(frame.space).varint(frame.request).u16(frame.code);
+    },
+    read: (reader) => ({
+      type: "kept",
+      space: reader.varint(),
+      request: reader.varint(),
+      code: readAnswerCode(reader),
+    }),
+  },
+
+  truncate: {
+    number: 0x28,
+    write(writer, frame) {
+      assertMost(frame.order.length, truncationBytesMax);
+      writer.varint(frame.space).varint(frame.request).bytes(frame.order);
+    },
+    read(reader) {
+      const [space, request] = [reader.varint(), reader.varint()];
+      return { type: "truncate", space, request, order: reader.bytes(truncationBytesMax) };
+    },
+  },
 };
+
+interface BlobList {
+  readonly space: number;
+  readonly request: number;
+  readonly blobs: readonly BlobId[];
+}
+
+function writeBlobs(writer: Writer, { space, request, blobs }: BlobList): void {
+  assertList(blobs, 0, limits.blobsMax);
+  writer
+    .varint(space)
+    .varint(request)
+    .list(blobs, (to, blob) => to.raw(bytesOfId(blob)));
+}
+
+const readBlobs = (reader: Reader): BlobList => ({
+  space: reader.varint(),
+  request: reader.varint(),
+  blobs: reader.list(limits.blobsMax, (from) => blobId(from.raw(idBytes.blob))),
+});
 
 // Readers of single fields
 
@@ -473,6 +561,13 @@ function readFlag(reader: Reader): boolean {
 function readCode(reader: Reader): Code {
   const code = reader.u16();
   if (!isCode(code)) throw new Malformed(`code ${code}`);
+  return code;
+}
+
+/** 0: it was done. */
+function readAnswerCode(reader: Reader): Code | 0 {
+  const code = reader.u16();
+  if (code !== 0 && !isCode(code)) throw new Malformed(`code ${code}`);
   return code;
 }
 

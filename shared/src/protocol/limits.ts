@@ -45,6 +45,10 @@ export const limits = {
   registersMax: 4_096,
   /** A whisper's sealed body. */
   whisperBytesMax: 16_384,
+  /** Blobs in one `keep` or `lacking`: 131 KB. */
+  blobsMax: 4_096,
+  /** Requests about blobs that one side may have open in a session: their answers are a frame each. */
+  blobRequestsMax: 4,
   /** Certificates in one hello, and replica proofs: together less than `unprovenBytesMax`. */
   certificatesMax: 14,
   proofsMax: 8,

@@ -3,7 +3,7 @@
  * back; `decodeFrame(encodeFrame(frame))` equals `frame`. Numbers of spaces and logs are the
  * sender's own and were announced by `hello`, `welcome` and `alias`.
  */
-import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { BlobId, EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { Entry } from "../log/entry.ts";
 import type { Code } from "./codes.ts";
 
@@ -134,6 +134,48 @@ export type Frame =
       readonly space: number;
       readonly request: number;
       readonly codeHash: Uint8Array;
+    }
+  | {
+      /** Renews what is kept for the space; answered by what is not. */
+      readonly type: "keep";
+      readonly space: number;
+      readonly request: number;
+      readonly blobs: readonly BlobId[];
+    }
+  | {
+      /** Answers `keep`, and a `get` in vain. */
+      readonly type: "lacking";
+      readonly space: number;
+      readonly request: number;
+      readonly blobs: readonly BlobId[];
+    }
+  | {
+      readonly type: "get";
+      readonly space: number;
+      readonly request: number;
+      readonly blob: BlobId;
+    }
+  | {
+      /** Of the sender's own request: to be kept. Of the other side's: what its `get` asked for. */
+      readonly type: "blob";
+      readonly space: number;
+      readonly request: number;
+      readonly isAnswer: boolean;
+      readonly bytes: Uint8Array;
+    }
+  | {
+      /** Answers a blob that was to be kept. */
+      readonly type: "kept";
+      readonly space: number;
+      readonly request: number;
+      readonly code: Code | 0;
+    }
+  | {
+      /** Answered by `done`. */
+      readonly type: "truncate";
+      readonly space: number;
+      readonly request: number;
+      readonly order: Uint8Array;
     }
   | {
       readonly type: "done";

@@ -28,7 +28,8 @@ import type { Effects } from "./effects.ts";
 import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
 import { type Hole, Mending } from "./mending.ts";
-import type { Session, SessionOwner } from "./session.ts";
+import type { BlobShelf } from "./blob-line.ts";
+import type { Listed, Session, SessionOwner } from "./session.ts";
 
 /** The store as one space sees it. */
 export interface SpaceStore {
@@ -51,6 +52,8 @@ export interface ExchangeHost {
   onStored(session: Session, replica: ReplicaId, seq: number): void;
   onCompared(session: Session): void;
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
+  onListed(session: Session, listed: Listed): void;
+  onTruncate(session: Session, frame: Extract<Frame, { type: "truncate" }>): void;
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
   onSessionClosed(session: Session): void;
   onStoreFailed(error: unknown): void;
@@ -72,12 +75,15 @@ export interface ExchangeOptions {
   readonly effects: Effects;
   readonly host: ExchangeHost;
   readonly forwards: "verified" | "held";
+  readonly shelf: BlobShelf;
 }
 
 export class Exchange implements SessionOwner, IntakeHost {
   readonly holdings: Holdings;
   readonly effects: Effects;
+  readonly shelf: BlobShelf;
   readonly sessions = new Set<Session>();
+  #holdsBack = false;
   readonly #options: ExchangeOptions;
   readonly #intake: Intake;
   readonly #mending: Mending;
@@ -89,6 +95,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.effects = options.effects;
+    this.shelf = options.shelf;
     this.holdings = new Holdings(options.heads, options.registers);
     this.#intake = new Intake({
       suite: options.suite,
@@ -122,6 +129,37 @@ export class Exchange implements SessionOwner, IntakeHost {
   ownHeld(head: LogHead): void {
     if (head.to <= this.holdings.to(head.replica)) return;
     this.holdings.setHead(head);
+    this.#intake.reset(head.replica);
+    for (const session of this.sessions) session.offerFromStore(head.replica);
+  }
+
+  /** What is held may come from a snapshot: until then nobody is told what is. */
+  get holdsBack(): boolean {
+    return this.#holdsBack;
+  }
+
+  holdBack(): void {
+    this.#holdsBack = true;
+  }
+
+  tellHeads(): void {
+    this.#holdsBack = false;
+    for (const session of this.sessions) session.tellHeads();
+  }
+
+  /** Something of the log is held, or on its way into the store. */
+  isKnown(replica: ReplicaId): boolean {
+    return this.holdings.head(replica) !== undefined || this.#publicKeys.has(replica);
+  }
+
+  /**
+   * The log begins after a base now. What is above it only grows: news of it may come late, and what
+   * was committed since counts.
+   */
+  began(head: LogHead): void {
+    const held = this.holdings.head(head.replica);
+    const isMore = held === undefined || held.to < head.to;
+    this.holdings.setHead(isMore ? head : { ...held, from: Math.max(held.from, head.from) });
     this.#intake.reset(head.replica);
     for (const session of this.sessions) session.offerFromStore(head.replica);
   }
@@ -256,11 +294,12 @@ export class Exchange implements SessionOwner, IntakeHost {
   onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void {
     // A relay pushes unasked; only what others merely hold is asked for, of one at a time.
     if (session.withRelay) return;
-    for (const { replica, to } of rows) {
+    for (const { replica, from, to } of rows) {
       if (!session.mayWant) return;
       if (session.proven.has(replica)) continue;
       const first = this.#intake.verifiedTo(replica) + 1;
-      if (first <= to && !this.#isAsked(replica)) session.want(replica, first, to);
+      // What lies below where it begins there, nobody can ask for.
+      if (from <= first && first <= to && !this.#isAsked(replica)) session.want(replica, first, to);
     }
   }
 
@@ -271,6 +310,14 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
     this.#options.host.onFork(session, replica, seq, theirHash);
+  }
+
+  onListed(session: Session, listed: Listed): void {
+    this.#options.host.onListed(session, listed);
+  }
+
+  onTruncate(session: Session, frame: Extract<Frame, { type: "truncate" }>): void {
+    this.#options.host.onTruncate(session, frame);
   }
 
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void {

@@ -120,7 +120,7 @@ export class Intake {
     this.#next(run.replica, log);
   }
 
-  /** The holdings of a log moved without us (own entries): later runs continue from there. */
+  /** The holdings of a log moved without us (own entries, a base): later runs continue from there. */
   reset(replica: ReplicaId): void {
     const log = this.#logs.get(replica);
     if (log !== undefined && log.to < this.#options.holdings.to(replica)) {

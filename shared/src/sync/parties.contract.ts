@@ -5,7 +5,15 @@
 import type { Env } from "../env.ts";
 import { nobleSuite } from "../crypto/noble-suite.ts";
 import type { SigningPair } from "../crypto/suite.ts";
-import { epochId, registerName, type ReplicaId, type SpaceTag, spaceTag } from "../id/id.ts";
+import {
+  type BlobId,
+  epochId,
+  registerName,
+  type ReplicaId,
+  type SpaceTag,
+  spaceTag,
+} from "../id/id.ts";
+import { blobIdOf } from "../log/blob.ts";
 import { chainHashes, labels, zeroHash } from "../log/chain.ts";
 import { type Entry, headMessage, type Run } from "../log/entry.ts";
 import { MemoryLogStore } from "../log/memory-store.ts";
@@ -27,9 +35,10 @@ import {
   newCounter,
   newLogNumbers,
 } from "./connection.ts";
+import type { BlobShelf } from "./blob-line.ts";
 import { Effects } from "./effects.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
-import { Session } from "./session.ts";
+import { type Listed, Session } from "./session.ts";
 
 export const tag: SpaceTag = spaceTag(new Uint8Array(16).fill(7));
 const epoch = epochId(new Uint8Array(8).fill(9));
@@ -57,6 +66,18 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   readonly #own: Set<ReplicaId>;
   readonly #numbers = newLogNumbers(newCounter());
   session: Session | undefined;
+  /** Blobs by id, as if durable. */
+  readonly blobs = new Map<BlobId, Uint8Array>();
+  /** What others have listed of theirs. */
+  readonly listed: Listed[] = [];
+  readonly shelf: BlobShelf = {
+    keep: (ids) => Promise.resolve(ids.filter((id) => !this.blobs.has(id))),
+    get: (id) => Promise.resolve(this.blobs.get(id)),
+    put: (bytes) => {
+      this.blobs.set(blobIdOf(suite, bytes), bytes);
+      return Promise.resolve(0);
+    },
+  };
 
   constructor(
     party: Party,
@@ -77,6 +98,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
       effects: this.effects,
       host: this,
       forwards: party === "relay" ? "verified" : "held",
+      shelf: this.shelf,
       store: {
         append: (runs) => this.store.append(tag, runs),
         read: (replica, first, bytesMax) => this.store.read(tag, replica, first, bytesMax),
@@ -184,6 +206,10 @@ export class TestParty implements ConnectionHost, ExchangeHost {
     this.stored.push([replica, seq]);
   }
   onCompared(): void {}
+  onListed(_session: Session, listed: Listed): void {
+    this.listed.push(listed);
+  }
+  onTruncate(): void {}
   onFork(_session: Session, replica: ReplicaId): void {
     this.forks.push(replica);
   }

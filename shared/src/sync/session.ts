@@ -22,6 +22,7 @@ import { runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow, Mode, VersionRow } from "../protocol/messages.ts";
+import { type BlobAnswer, BlobLine, type BlobRequest, type BlobShelf } from "./blob-line.ts";
 import type { Connection, Ending, LogNumbers } from "./connection.ts";
 import { type Cursor, Cursors } from "./cursors.ts";
 import type { Effects } from "./effects.ts";
@@ -63,9 +64,27 @@ export interface SessionOwner {
   onNotLent(): void;
   /** Another entry stands at `seq` there. `theirHash` is theirs. */
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
+  /** What of theirs is listed, before it comes. `isComplete`: it was all, and all of it is known. */
+  onListed(session: Session, listed: Listed): void;
+  /**
+   * Nobody is told what is held here, so that nobody begins to send what a snapshot may bring:
+   * `tellHeads` ends it.
+   */
+  readonly holdsBack: boolean;
+  /** Answers what is asked about blobs. */
+  readonly shelf: BlobShelf;
+  onTruncate(session: Session, frame: Of<"truncate">): void;
   onInvite(session: Session, frame: Of<"invite"> | Of<"uninvite">): void;
   onClosed(session: Session): void;
 }
+
+export type Listed =
+  | { readonly kind: "heads"; readonly rows: readonly HeadRow[]; readonly isComplete: boolean }
+  | {
+      readonly kind: "versions";
+      readonly rows: readonly VersionRow[];
+      readonly isComplete: boolean;
+    };
 
 export interface SessionOptions {
   readonly connection: Connection;
@@ -116,6 +135,8 @@ export class Session implements RunSource, Holder {
   readonly #questions = new Questions();
   #state: "open" | "following" | "closed" = "open";
   #sentHeads = false;
+  /** Ours are due, and held back. */
+  #owesHeads = false;
   #sentVersions = false;
   /** Their whole list of registers was answered in this round. */
   #heardVersions = false;
@@ -127,6 +148,9 @@ export class Session implements RunSource, Holder {
   readonly #versionsPages = new Pages();
 
   readonly #registers: RegisterLine;
+  readonly #blobs: BlobLine;
+  /** Their requests about blobs that are being answered. */
+  #serving = 0;
 
   #lastEntryAtMs: number;
   readonly #divergent = new Map<ReplicaId, number>();
@@ -155,6 +179,10 @@ export class Session implements RunSource, Holder {
       publicKeyOf: (replica) => owner.publicKeyOf(replica),
       announce: (replica, epoch, key) => connection.announce(this, replica, epoch, key),
       send: (frame) => connection.sendEncoded(frame),
+    });
+    this.#blobs = new BlobLine({
+      nowMs: () => connection.env.clock.now(),
+      send: (request, number) => this.#askForBlob(request, number),
     });
     this.#registers = new RegisterLine({
       send: ({ publicKey, bytes: register }) =>
@@ -314,6 +342,18 @@ export class Session implements RunSource, Holder {
     if (!this.isClosed) this.#registers.offer(register);
   }
 
+  /** A few at a time are on their way; the others wait. */
+  askForBlob(request: BlobRequest): Promise<BlobAnswer> {
+    return this.#blobs.ask(request);
+  }
+
+  #askForBlob(request: BlobRequest, number: number): void {
+    const asked = { space: this.mySpace, request: number };
+    if (request.type === "blob") {
+      this.connection.send({ ...request, ...asked, isAnswer: false });
+    } else this.connection.send({ ...request, ...asked });
+  }
+
   sendWhisper(publicKey: Uint8Array, whisper: Uint8Array): void {
     if (this.isClosed) return;
     this.connection.send({ type: "whisper", space: this.mySpace, publicKey, whisper });
@@ -333,6 +373,7 @@ export class Session implements RunSource, Holder {
     this.#received.clear();
     this.#questions.clear();
     this.#registers.close();
+    this.#blobs.close();
     this.#divergent.clear();
     this.theirLogNumbers.clear();
     this.#owner.onClosed(this);
@@ -364,6 +405,7 @@ export class Session implements RunSource, Holder {
       this.#compareAtMs,
       this.#sending.wakeAtMs(),
       this.#questions.wakeAtMs(),
+      this.#blobs.wakeAtMs(),
       this.#lastEntryAtMs + limits.antiEntropyMs,
     );
   }
@@ -371,6 +413,9 @@ export class Session implements RunSource, Holder {
   tick(now: number): void {
     if (this.isClosed) return;
     this.confirmIfDue(now);
+    if (this.#blobs.expired(now)) {
+      return this.connection.end(codes.deadline, "a request for a blob was not answered");
+    }
     const unanswered = this.#questions.expire(now);
     if (unanswered.borrows > 0) this.#owner.onNotLent();
     // An unanswered question, or long silence: compare anew rather than guess.
@@ -500,9 +545,65 @@ export class Session implements RunSource, Holder {
         return this.#owner.onRegister(this, frame.publicKey, frame.register);
       case "whisper":
         return this.#owner.onWhisper(this, frame.publicKey, frame.whisper);
+      case "keep":
+      case "get":
+        return this.#serve(frame);
+      case "blob":
+        return frame.isAnswer ? this.#onBlobAnswer(frame) : this.#serve(frame);
+      case "lacking":
+      case "kept":
+        return this.#onBlobAnswer(frame);
+      case "truncate":
+        return this.#owner.onTruncate(this, frame);
       case "invite":
       case "uninvite":
         return this.#owner.onInvite(this, frame);
+    }
+  }
+
+  // Blobs
+
+  #onBlobAnswer(frame: Of<"lacking"> | Of<"kept"> | Of<"blob">): void {
+    // What is kept beyond the step must not be a view of the transport's buffer.
+    const own = frame.type === "blob" ? { ...frame, bytes: frame.bytes.slice() } : frame;
+    if (this.#blobs.answered(own)) return;
+    this.connection.end(codes.outOfTurn, "an answer to no question");
+  }
+
+  #serve(frame: Of<"keep"> | Of<"get"> | Of<"blob">): void {
+    if (this.#serving >= limits.blobRequestsMax) {
+      return this.connection.end(codes.tooFast, "too many requests for blobs", 1_000);
+    }
+    this.#serving++;
+    const answer = this.#answerTo(frame);
+    const served = (send: () => void): void => {
+      this.#serving--;
+      if (!this.isClosed) send();
+    };
+    this.#owner.effects.start(
+      answer,
+      (reply) => served(() => this.connection.send(reply)),
+      // They ask again in another session, when the store may be well.
+      () => served(() => this.leave(codes.unavailable, 0, "the store does not answer")),
+    );
+  }
+
+  async #answerTo(frame: Of<"keep"> | Of<"get"> | Of<"blob">): Promise<Frame> {
+    const { shelf } = this.#owner;
+    const { request } = frame;
+    const space = this.mySpace;
+    switch (frame.type) {
+      case "keep":
+        return { type: "lacking", space, request, blobs: await shelf.keep(frame.blobs) };
+      case "get": {
+        const bytes = await shelf.get(frame.blob);
+        if (bytes === undefined) return { type: "lacking", space, request, blobs: [frame.blob] };
+        return { type: "blob", space, request, isAnswer: true, bytes };
+      }
+      case "blob": {
+        const code = this.#mayAppend ? await shelf.put(frame.bytes.slice()) : codes.forbidden;
+        return { type: "kept", space, request, code };
+      }
     }
   }
 
@@ -532,8 +633,19 @@ export class Session implements RunSource, Holder {
     if (!equalBytes(frame.registers, holdings.registerDigest())) this.#sendVersions();
   }
 
+  /** What is held here may be said now. */
+  tellHeads(): void {
+    if (this.isClosed || !this.#owesHeads) return;
+    this.#owesHeads = false;
+    this.#sendHeads();
+  }
+
   #sendHeads(): void {
     if (this.#sentHeads) return;
+    if (this.#owner.holdsBack) {
+      this.#owesHeads = true;
+      return;
+    }
     this.#sentHeads = true;
     for (const heads of pages([...this.#owner.holdings.logs.values()], byReplica)) {
       // `since` all zeros: a complete list, in as many frames as it takes.
@@ -561,7 +673,9 @@ export class Session implements RunSource, Holder {
     for (const replica of this.#cursors.logs) {
       if (!listed.has(replica) && inPage(replica)) this.#theyHold(replica, 0, 0);
     }
-    if (this.#headsPages.complete) this.#follow();
+    const isComplete = this.#headsPages.complete;
+    if (isComplete) this.#follow();
+    this.#owner.onListed(this, { kind: "heads", rows, isComplete });
     if (more.length > 0) this.#owner.onTheyHoldMore(this, more);
   }
 
@@ -590,6 +704,7 @@ export class Session implements RunSource, Holder {
     const theirs = new Map(rows.map((row) => [byRegister(row), row]));
     const inPage = this.#versionsPages.next(rows, byRegister);
     this.#heardVersions = this.#versionsPages.complete;
+    this.#owner.onListed(this, { kind: "versions", rows, isComplete: this.#heardVersions });
     for (const register of this.#owner.holdings.registers) {
       const key = byRegister(register);
       if (!inPage(key)) continue;
