@@ -2,12 +2,11 @@
  * The catalog with its engine in this tab: the Automerge document, kept up with the log by pulling what
  * was applied, and gestures as operations for it. Loaded when it is needed, never before the first paint.
  */
-import { isMalformed } from "@skein/shared/bytes/malformed.ts";
-import { decode } from "@skein/shared/bytes/reader.ts";
 import { Writer } from "@skein/shared/bytes/writer.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import type { AuthoredChange, WritingActor } from "@skein/shared/crdt/engine/automerge-document.ts";
-import { automergeActor, peerSeed, readPeer, writePeer } from "@skein/shared/crdt/engine/peer.ts";
+import { automergeActor, peerSeed, writePeer } from "@skein/shared/crdt/engine/peer.ts";
+import { authoredChanges } from "@skein/shared/device/authored-updates.ts";
 import type { TailUpdate } from "@skein/shared/device/tail-rows.ts";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
@@ -109,16 +108,10 @@ export class CatalogEngine {
   }
 }
 
-/** Those that can be read; the others are void for everybody. */
-function authored(core: SpaceCore, updates: readonly TailUpdate[]): AuthoredChange[] {
-  return updates.flatMap(({ kind, payload, id, nonce }) => {
-    if (kind !== changeKind) return [];
-    const read = decode(payload, (reader) => ({ peer: readPeer(reader), change: reader.rest() }));
-    if (isMalformed(read)) return [];
-    const actor = automergeActor(seedOf(core, id.replica, nonce, read.peer.counter));
-    return [{ actor, change: read.change }];
-  });
-}
+const authored = (
+  { device, documents }: SpaceCore,
+  updates: readonly TailUpdate[],
+): AuthoredChange[] => authoredChanges(device.suite, documents.catalog, updates);
 
 const seedOf = (
   { device, documents }: SpaceCore,

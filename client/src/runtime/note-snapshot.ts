@@ -1,7 +1,7 @@
 /** A note as bytes for this device's database, made from what the database holds of it. Loads Yjs. */
+import { NoteAuthors } from "@skein/shared/device/authored-updates.ts";
 import type { DocumentId } from "@skein/shared/id/id.ts";
 import { NoteSession } from "@skein/shared/note/note-session.ts";
-import { NoteAuthors } from "./note-updates.ts";
 import type { SpaceCore } from "./space-core.ts";
 
 export async function noteSnapshot(

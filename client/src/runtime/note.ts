@@ -9,6 +9,7 @@ import type { Awareness } from "y-protocols/awareness";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import { plainBytesMax } from "@skein/shared/log/plain.ts";
+import { NoteAuthors } from "@skein/shared/device/authored-updates.ts";
 import type { DocumentState, TailUpdate } from "@skein/shared/device/tail-rows.ts";
 import type { DocumentId, MemberId, ReplicaId } from "@skein/shared/id/id.ts";
 import { encodeNoteUpdate } from "@skein/shared/note/note-operation.ts";
@@ -22,7 +23,6 @@ import type { NoteLevel, Observable, OpenNote, Trouble } from "./api.ts";
 import { Cursors } from "./cursors.ts";
 import { Cell, derived, sameValue } from "./observable.ts";
 import type { NotePeer, NotePeers } from "./note-peers.ts";
-import { NoteAuthors } from "./note-updates.ts";
 import { updateKind } from "./operation-kinds.ts";
 import type { SpaceCore } from "./space-core.ts";
 
