@@ -3,6 +3,7 @@
  * keys as strings (by UTF-16 unit, as JavaScript and IndexedDB both do) is comparing their stamps.
  */
 import type { Stamp } from "../crdt/crdt.ts";
+import { idBytes, type ReplicaId } from "../id/id.ts";
 
 declare const brand: unique symbol;
 export type OrderKey = string & { readonly [brand]: "OrderKey" };
@@ -22,3 +23,15 @@ export const orderKey = ({ id, lamport }: Stamp): OrderKey =>
     id.replica +
     hex(id.seq, timeDigits) +
     hex(id.index, indexDigits)) as OrderKey;
+
+/** What the key was made of. Only for keys of messages: `firstKey` is none. */
+export function stampOfKey(key: OrderKey): Stamp {
+  const replicaAt = timeDigits;
+  const seqAt = replicaAt + 2 * idBytes.replica;
+  const indexAt = seqAt + timeDigits;
+  if (key.length !== indexAt + indexDigits) throw new Error(`no key of a message: "${key}"`);
+  const number = (from: number, to: number) => Number.parseInt(key.slice(from, to), 16);
+  const replica = key.slice(replicaAt, seqAt) as ReplicaId;
+  const id = { replica, seq: number(seqAt, indexAt), index: number(indexAt, key.length) };
+  return { id, lamport: number(0, replicaAt) };
+}

@@ -33,7 +33,7 @@ export interface AuthorCounts {
 }
 
 /** Who has written less than so much since it was read is counted without being looked for. */
-const newestSeqsMax = 8;
+export const newestSeqsMax = 8;
 
 export interface MessagePage {
   /** Oldest first. */
@@ -88,8 +88,11 @@ export async function insertMessages(
   if (added.length > 0) tx.put(stores.channels, [space, channel], counted(counts, added));
 }
 
-/** `added` is in the order of the channel. */
-function counted(before: ChannelCounts | undefined, added: readonly Message[]): ChannelCounts {
+/** `added` is in the order of the channel, and not counted yet. */
+export function counted(
+  before: ChannelCounts | undefined,
+  added: readonly Message[],
+): ChannelCounts {
   const authors = new Map(before?.authors);
   let newest = before?.newest ?? firstKey;
   for (const message of added) {

@@ -19,6 +19,7 @@
 import { getBackend, init, isImmutableString, type Patch } from "@automerge/automerge/slim";
 import { fromHex, toHex } from "../../bytes/bytes.ts";
 import { Malformed } from "../../bytes/malformed.ts";
+import { Writer } from "../../bytes/writer.ts";
 import type { Applied } from "./applied.ts";
 import { changeOperationsMax, type ReadChange, readChange } from "./automerge-change.ts";
 import { keptBytes, readKept } from "./kept-bytes.ts";
@@ -111,6 +112,20 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     let count = 0;
     for (const queue of this.#waiting.values()) count += queue.length;
     return count;
+  }
+
+  /**
+   * Equal bytes for equal documents: `list(head 32) ‖ list(actor 16 ‖ seq varint ‖ last operation
+   * varint) ‖ list(waiting actor 16 ‖ change bytes)`, each ascending; what waits of one actor in the
+   * order of its log.
+   */
+  canonicalState(): Uint8Array<ArrayBuffer> {
+    const waiting = [...this.#waiting].sort(byActor).flatMap(([, queue]) => queue);
+    return new Writer(4_096)
+      .list([...this.#heads].sort(), (to, head) => to.raw(fromHex(head)))
+      .list([...this.#authors].sort(byActor), writeAuthor)
+      .list(waiting, writeWaiting)
+      .finish();
   }
 
   /** Changes made here that are in no log as far as this document has heard. */
@@ -326,9 +341,9 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
   // ── keeping it ─────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The document as this device keeps it, wrapped (`kept-bytes.ts`): `list(actor 16 ‖ seq varint ‖
-   * last operation varint) ‖ list(waiting actor 16 ‖ change bytes) ‖ Automerge document`. Never
-   * leaves the device.
+   * The document as devices keep it and give it to one another, wrapped (`kept-bytes.ts`):
+   * `list(actor 16 ‖ seq varint ‖ last operation varint) ‖ list(waiting actor 16 ‖ change bytes) ‖
+   * Automerge document`.
    * Throws while a change made here has not come back from the log: a snapshot may hold nothing
    * that is in no log.
    */
@@ -338,10 +353,8 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     const waiting = [...this.#waiting.values()].flat();
     return keptBytes((writer) =>
       writer
-        .list([...this.#authors], (to, [actor, { seq, maxOp }]) => {
-          to.raw(fromHex(actor)).varint(seq).varint(maxOp);
-        })
-        .list(waiting, (to, { read, change }) => to.raw(fromHex(read.actor)).bytes(change))
+        .list([...this.#authors], writeAuthor)
+        .list(waiting, writeWaiting)
         .raw(this.#handle.save()),
     );
   }
@@ -378,6 +391,17 @@ export class AutomergeDocument<Actor extends WritingActor = WritingActor> {
     this.#handle.free();
   }
 }
+
+function writeAuthor(to: Writer, [actor, { seq, maxOp }]: readonly [string, Author]): void {
+  to.raw(fromHex(actor)).varint(seq).varint(maxOp);
+}
+
+function writeWaiting(to: Writer, { read, change }: ReadonlyHeld): void {
+  to.raw(fromHex(read.actor)).bytes(change);
+}
+
+const byActor = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
+  a < b ? -1 : 1;
 
 interface ReadonlyHeld {
   readonly read: ReadChange;

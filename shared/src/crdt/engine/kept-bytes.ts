@@ -1,5 +1,5 @@
 /**
- * The wrapping of what an engine keeps on this device: `version u8 ‖ CRC-32 of the rest u32 ‖ rest`. A
+ * The wrapping of what an engine keeps on devices, and in snapshots of spaces: `version u8 ‖ CRC-32 of the rest u32 ‖ rest`. A
  * disk may damage what it holds, and the engines' readers trust what they read: a wrong count in a Yjs
  * snapshot runs for ever (github.com/yjs/yjs/issues/687). Bytes that differ from those written never
  * reach them.

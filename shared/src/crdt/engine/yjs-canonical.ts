@@ -6,6 +6,7 @@
 import * as Y from "yjs";
 import { compareBytes } from "../../bytes/bytes.ts";
 import { Writer } from "../../bytes/writer.ts";
+import type { YjsDocument } from "./yjs-document.ts";
 
 /** Only what every kind of shared type has; Yjs declares the events they emit as anything. */
 type AnyType = Pick<Y.XmlFragment, "_start" | "_map">;
@@ -33,6 +34,19 @@ export function canonicalState(doc: Y.Doc): Uint8Array<ArrayBuffer> {
   roots.sort(([a], [b]) => compareBytes(order(a), order(b)));
   return writer.list(roots, (to, [name, content]) => to.text(name).bytes(content)).finish();
 }
+
+/**
+ * That of a document over logs: `bytes` of the state above ‖ `list(waiting client u64 ‖ update bytes)`.
+ * What waits may come to be seen later, so that two documents that differ in it alone are two.
+ */
+export const canonicalDocument = ({
+  doc,
+  held,
+}: Pick<YjsDocument, "doc" | "held">): Uint8Array<ArrayBuffer> =>
+  new Writer(4_096)
+    .bytes(canonicalState(doc))
+    .list(held, (to, { client, update }) => to.u64(client).bytes(update))
+    .finish();
 
 const byClient = ([a]: readonly [number, unknown], [b]: readonly [number, unknown]): number =>
   a - b;

@@ -160,6 +160,12 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
     return count;
   }
 
+  /** The updates that wait, by client, those of each in the order of its log. */
+  get held(): readonly AuthoredUpdate[] {
+    const queues = [...this.#waiting].sort(([a], [b]) => a - b);
+    return queues.flatMap(([, queue]) => queue.map(({ authored }) => authored));
+  }
+
   /** Whether something was edited here that `take` has not handed out yet. */
   get hasEdits(): boolean {
     return this.#deletions.length > 0 || this.#ownState() > this.#takenTo;
@@ -461,9 +467,9 @@ export class YjsDocument<Peer extends WritingPeer = WritingPeer> {
   // ── keeping it ─────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The document as this device keeps it, wrapped (`kept-bytes.ts`): `list(waiting client u64 ‖
-   * update bytes) ‖ Yjs update of version 2`. Never leaves the device. Throws while edits have not been taken: a
-   * snapshot may hold nothing that is not in a log.
+   * The document as devices keep it and give it to one another, wrapped (`kept-bytes.ts`):
+   * `list(waiting client u64 ‖ update bytes) ‖ Yjs update of version 2`. Throws while edits have not
+   * been taken: a snapshot may hold nothing that is not in a log.
    */
   snapshot(): Uint8Array<ArrayBuffer> {
     if (this.hasEdits) throw new Error("snapshot with edits that are in no log");

@@ -1,0 +1,425 @@
+/**
+ * What an idle device does for the snapshots of a space, one thing at a time: makes the next one when
+ * nobody else has, replays what others have published and says whether it came to the same, renews
+ * the leases of what it holds, and, if its person owns the space, orders relays to let go of what a
+ * confirmed snapshot covers.
+ *
+ *   idle ──due──▶ publishing | witnessing | renewing | ordering ──done, or tried in vain──▶ idle
+ *
+ * Invariants:
+ *  1. What is published was replayed from entries (checkpoint.ts), and every piece of it was kept by a
+ *     relay before the notice goes out.
+ *  2. Nobody confirms what they did not replay themselves.
+ *  3. An order names only a snapshot of its own author that another device has confirmed and none has
+ *     refused.
+ */
+import { equalBytes, toHex } from "../../bytes/bytes.ts";
+import { isMalformed } from "../../bytes/malformed.ts";
+import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
+import { objectKeyBytes, sealObject } from "../../crypto/sealed-object.ts";
+import type { Env } from "../../env.ts";
+import type { BlobId, ReplicaId, SpaceTag } from "../../id/id.ts";
+import type { TruncationRow } from "../../log/truncation.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Session } from "../../sync/session.ts";
+import type { RegisterBoard } from "../register-board.ts";
+import type { RegisterDesk } from "../register-desk.ts";
+import { advance, type CheckpointPorts } from "./checkpoint.ts";
+import {
+  blobsOf,
+  canonicalDigest,
+  decodeManifest,
+  encodeManifest,
+  type Manifest,
+  vectorOf,
+} from "./manifest.ts";
+import { type Offer, offersOf, withVerdict } from "./notice.ts";
+import type { SnapshotPolicy } from "./policy.ts";
+import type { HeldSnapshot, SnapshotShelf } from "./shelf.ts";
+import type { SnapshotSource } from "./source.ts";
+
+/** Why nothing came of it, for diagnostics. */
+export type UpkeepTrouble =
+  /** Entries of ours come to another state than what `author` has published. */
+  | { readonly kind: "disputed"; readonly author: ReplicaId; readonly digest: Uint8Array }
+  /** No checkpoint can be made. */
+  | { readonly kind: "no checkpoint"; readonly reason: string }
+  /** A relay did not take a piece. */
+  | { readonly kind: "not kept"; readonly code: number };
+
+export interface UpkeepHost {
+  /** Everything that is known of is applied here, and nobody is at work on this device. */
+  readonly isIdle: boolean;
+  readonly applied: VersionVector;
+  readonly sessions: Iterable<Session>;
+  /** Whether this device's person may write; and whether they own the space. */
+  readonly mayWrite: boolean;
+  readonly isOwner: boolean;
+  /** Engines, loaded now that they are needed. */
+  checkpointPorts(): Promise<CheckpointPorts>;
+  /** Signs the order and sends it to every relay that is connected. */
+  order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean>;
+  onTrouble(trouble: UpkeepTrouble): void;
+  /** A notice of ours is due. */
+  onNotice(): void;
+}
+
+export interface UpkeepOptions {
+  readonly env: Env;
+  readonly space: SpaceTag;
+  readonly self: ReplicaId;
+  readonly board: RegisterBoard;
+  readonly desk: RegisterDesk;
+  readonly shelf: SnapshotShelf;
+  readonly source: SnapshotSource;
+  readonly policy: SnapshotPolicy;
+  readonly host: UpkeepHost;
+}
+
+type Job = "publish" | "witness" | "renew" | "order";
+
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  #closed = false;
+  #busy = false;
+  /** When each job may begin; a time that is not set yet is drawn when the job is found due. */
+  readonly #atMs = new Map<Job, number>();
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  /** Snapshots that cannot be replayed here, by digest. */
+  readonly #passed = new Set<string>();
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  wakeAtMs(): number {
+    if (this.#closed || this.#busy) return Number.POSITIVE_INFINITY;
+    const next = Math.min(...this.#atMs.values(), Number.POSITIVE_INFINITY);
+    return Math.max(next, this.#notBeforeMs);
+  }
+
+  /** Looks what is due. Resolves when the job that was begun, if one was, is over. */
+  async tick(): Promise<void> {
+    const now = this.#options.env.clock.now();
+    if (this.#closed || this.#busy || now < this.#notBeforeMs) return;
+    const job = this.#due(now);
+    if (job === undefined) return;
+    this.#busy = true;
+    this.#atMs.delete(job);
+    try {
+      const worked = await this.#do(job);
+      if (!worked)
+        this.#notBeforeMs = this.#options.env.clock.now() + this.#options.policy.againAfterMs;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #due(nowMs: number): Job | undefined {
+    if (!this.#options.host.isIdle || this.#connected().length === 0) return undefined;
+    for (const job of jobs) {
+      if (!this.#isWanted(job, nowMs)) {
+        this.#atMs.delete(job);
+        continue;
+      }
+      const atMs = this.#atMs.get(job) ?? nowMs + this.#delayMs(job);
+      this.#atMs.set(job, atMs);
+      if (nowMs >= atMs) return job;
+    }
+    return undefined;
+  }
+
+  /** Several devices find the same thing due at the same moment: one of them is enough. */
+  #delayMs(job: Job): number {
+    const { env, policy } = this.#options;
+    return job === "renew" ? 0 : Math.floor(env.random.fraction() * policy.spreadMs);
+  }
+
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  #orderedTo = 0;
+
+  #isWanted(job: Job, nowMs: number): boolean {
+    const { policy, host } = this.#options;
+    switch (job) {
+      case "publish":
+        return host.mayWrite && this.#unpublished() >= policy.publishEntries;
+      case "witness":
+        return this.#toWitness() !== undefined;
+      case "renew":
+        return Math.abs(nowMs - this.#renewedAtMs) >= policy.renewEveryMs;
+      case "order": {
+        const offer = host.isOwner ? this.#confirmed() : undefined;
+        return offer !== undefined && offer.entries - this.#orderedTo >= policy.truncateEntries;
+      }
+    }
+  }
+
+  #do(job: Job): Promise<boolean> {
+    switch (job) {
+      case "publish":
+        return this.#publish();
+      case "witness":
+        return this.#witness();
+      case "renew":
+        return this.#renew();
+      case "order":
+        return this.#order();
+    }
+  }
+
+  // What there is
+
+  #offers(): Offer[] {
+    const { board, desk, self } = this.#options;
+    return offersOf(new Map([...board.notices, [self, desk.notice]]));
+  }
+
+  /** Entries that are applied here and in no snapshot that anybody could load. */
+  #unpublished(): number {
+    const covered = this.#offers().map(({ entries, refusedBy }) =>
+      refusedBy.length > 0 ? 0 : entries,
+    );
+    return countOf(this.#options.host.applied) - Math.max(0, ...covered);
+  }
+
+  #toWitness(): Offer | undefined {
+    const { self, desk, policy } = this.#options;
+    const judged = new Set(desk.notice.verdicts.map(({ digest }) => toHex(digest)));
+    return this.#offers().find(
+      ({ author, digest, witnesses, refusedBy }) =>
+        author !== self &&
+        witnesses.length + refusedBy.length < policy.witnesses &&
+        !judged.has(toHex(digest)) &&
+        !this.#passed.has(toHex(digest)),
+    );
+  }
+
+  #confirmed(): Offer | undefined {
+    const { self } = this.#options;
+    return this.#offers().find(
+      ({ author, witnesses, refusedBy }) =>
+        author === self && witnesses.length > 0 && refusedBy.length === 0,
+    );
+  }
+
+  #connected(): Session[] {
+    return [...this.#options.host.sessions].filter(
+      (session) => session.withRelay && session.isFollowing && !session.isClosed,
+    );
+  }
+
+  // Publishing
+
+  async #publish(): Promise<boolean> {
+    const { env, desk, shelf, host, policy } = this.#options;
+    const base = await this.#base();
+    const made = await this.#replay(base, host.applied);
+    if (made === undefined || this.#closed) return false;
+    const vector = vectorOf(made);
+    const isMore = countOf(vector) - countOf(base ? vectorOf(base) : new Map()) > 0;
+    const covered = countOf(host.applied) - countOf(vector);
+    // What cannot be replayed now leaves too little to be worth it.
+    if (!isMore && covered >= policy.publishEntries) return false;
+    const { suite } = (await host.checkpointPorts()).keyring;
+    const root = await sealObject(suite, env.random.bytes(objectKeyBytes), encodeManifest(made));
+    await shelf.put(root.blobs);
+    const held: HeldSnapshot = { manifest: encodeManifest(made), root: root.ref.chunks };
+    if (!(await this.#bring(made, held.root))) return false;
+    if (this.#closed) return false;
+    await shelf.hold(held);
+    await this.#sweep();
+    const digest = canonicalDigest(suite, made);
+    const published = { digest, root: root.ref, entries: countOf(vector) };
+    desk.setNotice({ ...desk.notice, published });
+    this.#renewedAtMs = env.clock.now();
+    host.onNotice();
+    return true;
+  }
+
+  /** The newest checkpoint here: what the next one goes on from. */
+  async #base(): Promise<Manifest | undefined> {
+    const { shelf, space } = this.#options;
+    const row = await shelf.checkpoint();
+    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
+    const manifest = row && decodeManifest(suite, space, row);
+    return manifest === undefined || isMalformed(manifest) ? undefined : manifest;
+  }
+
+  /** As far as entries can be replayed towards `target`. Undefined if nothing could be told. */
+  async #replay(base: Manifest | undefined, target: VersionVector): Promise<Manifest | undefined> {
+    const { shelf, host, policy } = this.#options;
+    const ports = await host.checkpointPorts();
+    let at = base;
+    let began = base === undefined;
+    for (;;) {
+      if (this.#closed) return undefined;
+      const step = await advance(ports, at, target, policy.stepEntries);
+      switch (step.kind) {
+        case "advanced": {
+          const isThere = dominates(vectorOf(step.manifest), target);
+          at = step.manifest;
+          await shelf.keep(encodeManifest(at));
+          await this.#sweep();
+          if (isThere) return at;
+          break;
+        }
+        case "stuck":
+          // As far as it goes; what is missing comes in its time.
+          return at;
+        case "lacking":
+        case "unusable":
+          if (began) return this.#cannot(step.kind === "lacking" ? "pieces are lost" : step.reason);
+          // From the first entry, if that is still here.
+          began = true;
+          at = undefined;
+          break;
+        case "damaged":
+          return this.#cannot(`document ${step.document} is damaged`);
+        case "too large":
+          return this.#cannot("a document is too large");
+      }
+    }
+  }
+
+  #cannot(reason: string): undefined {
+    this.#options.host.onTrouble({ kind: "no checkpoint", reason });
+    return undefined;
+  }
+
+  /** Sees to it that a relay keeps every piece; at least one must. */
+  async #bring(manifest: Manifest, root: readonly BlobId[]): Promise<boolean> {
+    const ids = [...new Set([...root, ...blobsOf(manifest)])];
+    const sessions = this.#connected();
+    let kept = false;
+    for (const session of sessions) kept = (await this.#bringTo(session, ids)) || kept;
+    return kept;
+  }
+
+  async #bringTo(session: Session, ids: readonly BlobId[]): Promise<boolean> {
+    const { shelf, host } = this.#options;
+    for (let at = 0; at < ids.length; at += limits.blobsMax) {
+      const blobs = ids.slice(at, at + limits.blobsMax);
+      const answer = await session.askForBlob({ type: "keep", blobs });
+      if (answer.type !== "lacking") return false;
+      for (const id of answer.blobs) {
+        const bytes = await shelf.get(id);
+        if (bytes === undefined || this.#closed) return false;
+        const kept = await session.askForBlob({ type: "blob", bytes });
+        if (kept.type !== "kept") return false;
+        if (kept.code !== 0) {
+          host.onTrouble({ kind: "not kept", code: kept.code });
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  // Witnessing
+
+  async #witness(): Promise<boolean> {
+    const { desk, source, host, policy } = this.#options;
+    const offer = this.#toWitness();
+    if (offer === undefined) return true;
+    const manifest = await source.manifest(offer);
+    if (manifest === undefined || this.#closed) return false;
+    const pass = (): true => {
+      this.#passed.add(toHex(offer.digest));
+      return true;
+    };
+    // What its own author's digest denies says nothing: nobody can load it.
+    if (manifest === "void") return pass();
+    const target = vectorOf(manifest);
+    // Not everything it covers is here yet: later.
+    if (!dominates(host.applied, target)) return false;
+    const base = await this.#baseBelow(target, policy.replayEntriesMax);
+    if (base === "none") return pass();
+    const replayed = await this.#replay(base, target);
+    if (replayed === undefined || this.#closed) return pass();
+    if (!isSameVector(vectorOf(replayed), target)) return pass();
+    const { suite } = (await host.checkpointPorts()).keyring;
+    const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
+    desk.setNotice(withVerdict(desk.notice, { digest: offer.digest, agrees }));
+    host.onNotice();
+    if (!agrees) host.onTrouble({ kind: "disputed", author: offer.author, digest: offer.digest });
+    return true;
+  }
+
+  /** What to replay from to exactly `target`: our checkpoint, if it lies below; or the first entry. */
+  async #baseBelow(
+    target: VersionVector,
+    entriesMax: number,
+  ): Promise<Manifest | undefined | "none"> {
+    const base = await this.#base();
+    if (base !== undefined) {
+      const from = vectorOf(base);
+      // Whoever has taken a snapshot in cannot confirm that very one.
+      if (dominates(target, from) && !isSameVector(from, target)) return base;
+    }
+    const ports = await this.#options.host.checkpointPorts();
+    const isWhole = (await ports.log.heads()).every(
+      ({ replica, from }) => seqOf(target, replica) === 0 || from === 1,
+    );
+    return isWhole && countOf(target) <= entriesMax ? undefined : "none";
+  }
+
+  // Keeping alive
+
+  async #renew(): Promise<boolean> {
+    const { shelf, env, space } = this.#options;
+    const held = await shelf.held();
+    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
+    const manifest = held && decodeManifest(suite, space, held.manifest);
+    if (held !== undefined && manifest !== undefined && !isMalformed(manifest)) {
+      if (!(await this.#bring(manifest, held.root))) return false;
+    }
+    this.#renewedAtMs = env.clock.now();
+    return true;
+  }
+
+  async #order(): Promise<boolean> {
+    const { host, source } = this.#options;
+    const offer = this.#confirmed();
+    const manifest = offer && (await source.manifest(offer));
+    if (offer === undefined || manifest === undefined || manifest === "void") return false;
+    const rows = manifest.logs.map(({ publicKey, seq, hash }) => ({ publicKey, seq, hash }));
+    // Vectors of one author's snapshots only grow, and so do their sums.
+    if (!(await host.order(offer.entries, offer.digest, rows))) return false;
+    this.#orderedTo = offer.entries;
+    return true;
+  }
+
+  /** Pieces that neither the checkpoint nor the held snapshot stands on. */
+  async #sweep(): Promise<void> {
+    const { shelf, space } = this.#options;
+    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
+    const needed = new Set<BlobId>();
+    const [checkpoint, held] = [await shelf.checkpoint(), await shelf.held()];
+    for (const id of held?.root ?? []) needed.add(id);
+    for (const bytes of [checkpoint, held?.manifest]) {
+      const manifest = bytes && decodeManifest(suite, space, bytes);
+      if (manifest === undefined || isMalformed(manifest)) continue;
+      for (const id of blobsOf(manifest)) needed.add(id);
+    }
+    await shelf.sweep(needed);
+  }
+}
+
+const jobs: readonly Job[] = ["renew", "witness", "publish", "order"];
+
+const countOf = (vector: VersionVector): number => {
+  let count = 0;
+  for (const seq of vector.values()) count += seq;
+  return count;
+};
+
+const isSameVector = (a: VersionVector, b: VersionVector): boolean =>
+  dominates(a, b) && dominates(b, a);
