@@ -223,6 +223,9 @@ export class Relay implements ConnectionHost {
 
   async #openRoom(tag: SpaceTag): Promise<Room> {
     const { env, suite, store, bus, explain, retentionMs, leaseMs } = this.#options;
+    // From before the store is read: of what is committed later it says nothing.
+    const meanwhile: Uint8Array[] = [];
+    const unsubscribe = bus.subscribe(tag, (message) => meanwhile.push(message));
     try {
       const [heads, registers] = await Promise.all([store.heads(tag), store.registers(tag)]);
       const room = new Room({
@@ -236,6 +239,7 @@ export class Relay implements ConnectionHost {
         effects: this.#effects,
         heads,
         registers,
+        meanwhile,
         explain,
         retentionMs: retentionMs ?? relayLimits.retentionMs,
         leaseMs: leaseMs ?? relayLimits.leaseMs,
@@ -245,6 +249,7 @@ export class Relay implements ConnectionHost {
       this.#rooms.set(tag, room);
       return room;
     } finally {
+      unsubscribe();
       this.#opening.delete(tag);
     }
   }

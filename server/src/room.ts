@@ -41,6 +41,8 @@ export interface RoomOptions {
   readonly effects: Effects;
   readonly heads: readonly LogHead[];
   readonly registers: readonly StoredRegister[];
+  /** What other relays have published since before heads and registers were read. */
+  readonly meanwhile: readonly Uint8Array[];
   /** Why the store refused, as a code and words for the party that was writing. */
   readonly explain: (error: unknown) => {
     readonly code: Code;
@@ -90,6 +92,7 @@ export class Room implements ExchangeHost {
       },
     });
     this.#unsubscribe = bus.subscribe(tag, (message) => this.#onPublication(message));
+    for (const message of options.meanwhile) this.#onPublication(message);
   }
 
   get sessionCount(): number {

@@ -35,12 +35,12 @@ class World {
   readonly #connections = new Set<() => void>();
   readonly #ticks = new Set<() => void>();
 
-  newRelay(): Relay {
+  newRelay(bus = new MemoryBusHub().connect()): Relay {
     return new Relay({
       env: this.env,
       suite: this.suite,
       store: this.store,
-      bus: new MemoryBusHub().connect(),
+      bus,
       explain: (error) => ({ code: codes.unavailable, retryAfterMs: 0, detail: String(error) }),
       onEnded: () => {},
       onBug: (error) => this.bugs.push(error),
@@ -189,6 +189,35 @@ describe("replicas through a relay", () => {
     expect(world.bugs).toEqual([]);
     expect(a.replica?.applied.vector).toEqual(b.replica?.applied.vector);
     expect(b.sentTo).toBe(1);
+  });
+
+  it("hear what another relay of the store commits while theirs opens the room", async () => {
+    const world = new World();
+    const space = await newSpace(world.suite, world.env.random);
+    const [a, b] = [(await world.device(space)).tab(), (await world.device(space)).tab()];
+    await a.lead();
+    await b.lead();
+    const hub = new MemoryBusHub();
+    world.relay = world.newRelay(hub.connect());
+    await world.connect(a, space);
+    await world.settle(1);
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const heads = world.store.heads.bind(world.store);
+    world.store.heads = async (tag) => {
+      const read = await heads(tag);
+      await held;
+      return read;
+    };
+    world.relay = world.newRelay(hub.connect());
+    await world.connect(b, space);
+    await world.settle(1);
+    await a.writer.append(general, say("while the store was read"));
+    await world.settle(2);
+    expect(a.sentTo).toBe(1);
+    release();
+    await world.settle();
+    expect(b.applied.length).toBe(1);
+    expect(world.bugs).toEqual([]);
   });
 
   it("let a second tab take the lead, and a deposed leader change nothing", async () => {
