@@ -61,7 +61,7 @@ export interface WriterBase {
   readonly head: LogHead | undefined;
   /** Lamport time of the newest own entry. */
   readonly lamport: number;
-  /** The frontier that own entries have named already, by replica. */
+  /** The frontier that own entries have named already, by replica; of this one, itself the newest. */
   readonly named: ReadonlyMap<ReplicaId, number>;
   readonly applied: AppliedState;
 }

@@ -2,11 +2,13 @@ import { describe, expect, it } from "vitest";
 import { Keyring } from "../crypto/keyring.ts";
 import { nobleSuite } from "../crypto/noble-suite.ts";
 import { documentId, spaceTag } from "../id/id.ts";
+import { zeroHash } from "../log/chain.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
 import { KvDeviceStore } from "./device-store.ts";
 import { MemoryDisk } from "./memory-kv.ts";
-import { deviceStores } from "./stores.ts";
-import { Writer } from "./writer.ts";
+import type { AppliedState } from "./store.ts";
+import { deviceStores, stores } from "./stores.ts";
+import { Writer, type WrittenEntry } from "./writer.ts";
 
 const space = spaceTag(new Uint8Array(16).fill(1));
 const document = documentId(new Uint8Array(8).fill(2));
@@ -90,5 +92,41 @@ describe("a writer", () => {
     await expect(broken).rejects.toThrow("no such peer");
     expect((await writer.append(document, () => [operation])).index).toBe(1);
     expect((await writer.append(document, () => [operation])).index).toBe(0);
+  });
+
+  it("counts on from an own entry that came back from others and is not applied yet", async () => {
+    const suite = nobleSuite(random);
+    const pair = await suite.newSigningPair();
+    const replica = replicaIdOf(suite, pair.publicKey);
+    const keyring = new Keyring(suite, space, random.bytes(32));
+    const operation = { kind: 0x30, payload: new Uint8Array(3) };
+    const append = (store: KvDeviceStore): Promise<WrittenEntry> =>
+      new Writer({
+        env: { clock: { now: () => 1_000 }, random },
+        sealer: { keyring, space, replica, ...pair },
+        store,
+        lock: (body) => body(),
+        onAppended: () => {},
+        onTrouble: () => {},
+      }).append(document, () => [operation]);
+
+    const before = new MemoryDisk(deviceStores).open();
+    const applied: AppliedState = { version: 1, vector: new Map(), frontier: [], lamport: 40 };
+    await before.write([stores.applied], "relaxed", async (tx) => {
+      tx.put(stores.applied, space, applied);
+    });
+    const store = new KvDeviceStore(before, suite);
+    const first = await append(store);
+    expect(first.lamport).toBe(41);
+
+    const restored = new KvDeviceStore(new MemoryDisk(deviceStores).open(), suite);
+    const run = await store.read(space, replica, 1, 1);
+    if (run === undefined) throw new Error("nothing was appended");
+    const { publicKey } = pair;
+    const hashes = [first.head.hash];
+    await restored.append(space, [{ ...run, publicKey, previous: zeroHash, hashes }]);
+    const second = await append(restored);
+    expect(second.head.to).toBe(2);
+    expect(second.lamport).toBe(42);
   });
 });

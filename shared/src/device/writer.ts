@@ -12,6 +12,7 @@
  *  3. A key and nonce never meet two plains: what was sealed for a seq is committed as it is, or
  *     never, unless the log has moved on and the seq with it.
  *  4. Dependencies name what this device had applied and its log does not imply yet.
+ *  5. Lamport time grows along the log, also where its newest entries came back from others.
  */
 import { Writer as ByteWriter } from "../bytes/writer.ts";
 import type { RawOperation } from "../crdt/crdt.ts";
@@ -22,6 +23,7 @@ import { zeroHash } from "../log/chain.ts";
 import type { WriterSession } from "../log/entry.ts";
 import { dependenciesMax, lamportMax } from "../log/plain.ts";
 import type { LogHead, VerifiedRun } from "../log/store.ts";
+import { type Opening, openEntries } from "./opening.ts";
 import type { Dependency, DeviceStore, WriterBase } from "./store.ts";
 
 /** Operation `clock` (docs/protocol.md section 4.2). */
@@ -220,7 +222,8 @@ export class Writer {
       }
     }
 
-    const counted = Math.max(base.lamport, base.applied.lamport, seq - 1) + 1;
+    const before = await this.#lamportBefore(base);
+    const counted = Math.max(before, base.applied.lamport, seq - 1) + 1;
     const lamport = Math.min(lamportMax, counted);
     const previous = base.head?.hash ?? zeroHash;
     const sealing = sealEntry(sealer, {
@@ -248,9 +251,35 @@ export class Writer {
       previous,
       hashes: [hash],
     };
-    const named = namedAfter(base.named, deps);
+    const named = namedAfter(base.named, [...deps, { replica: sealer.replica, seq }]);
     const clockAtMs = saysTime ? now : undefined;
     return { base: base.head, run, lamport, named, openedAt, clockAtMs, index, carries };
+  }
+
+  /**
+   * At least the Lamport time of the log's newest entry. A device whose profile was put back takes its
+   * newest entries from others: until they are applied, only they themselves say theirs.
+   */
+  async #lamportBefore({ head, lamport, named, applied }: WriterBase): Promise<number> {
+    const { store, sealer } = this.#options;
+    const { space, replica, keyring } = sealer;
+    const isKnown = (vector: ReadonlyMap<ReplicaId, number>): boolean =>
+      (vector.get(replica) ?? 0) >= (head?.to ?? 0);
+    if (head === undefined || isKnown(named) || isKnown(applied.vector)) return lamport;
+    const first = head.to;
+    const run = await store.read(space, replica, first, 1);
+    const hashes =
+      first === 1 ? [zeroHash] : await store.hashes(space, replica, first - 1, first - 1);
+    const [entry] = run?.entries ?? [];
+    const [previous] = hashes;
+    if (entry === undefined || previous === undefined) return lamport;
+    const newest = { replica, first, entries: [entry], previous, hashes: [head.hash] };
+    const opening: Opening = {
+      keyring,
+      sessionNonce: (of, seq) => store.sessionNonce(space, of, seq),
+    };
+    const { opened } = await openEntries(opening, newest, new Map());
+    return Math.max(lamport, opened[0]?.plain?.lamport ?? 0);
   }
 }
 
@@ -258,7 +287,6 @@ function namedAfter(
   before: ReadonlyMap<ReplicaId, number>,
   deps: readonly Dependency[],
 ): ReadonlyMap<ReplicaId, number> {
-  if (deps.length === 0) return before;
   const named = new Map(before);
   for (const { replica, seq } of deps) named.set(replica, seq);
   return named;
