@@ -13,7 +13,7 @@
 import type { Suite } from "@skein/shared/crypto/suite.ts";
 import {
   type Answer,
-  type InviteRequest,
+  type RelayRequest,
   type LinkHost,
   RelayLink,
   type SpaceAccess,
@@ -166,7 +166,7 @@ export class RelayTransport implements Sleeper {
   }
 
   /** Puts an invite at the space's relay, or takes it away. */
-  request(tag: SpaceTag, request: InviteRequest): Promise<Answer> {
+  request(tag: SpaceTag, request: RelayRequest): Promise<Answer> {
     const space = this.#spaces.get(tag);
     const link = space && linkOf(this.#relayOf(space));
     if (link !== undefined) {

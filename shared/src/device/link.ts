@@ -72,11 +72,10 @@ export type Answer =
   | { readonly kind: "done" }
   | { readonly kind: "refused"; readonly code: Code; readonly detail: string };
 
-type InviteFrame = Extract<Frame, { type: "invite" | "uninvite" }>;
-/** A request without the numbers that the link gives it. */
-export type InviteRequest =
-  | Omit<Extract<InviteFrame, { type: "invite" }>, "space" | "request">
-  | Omit<Extract<InviteFrame, { type: "uninvite" }>, "space" | "request">;
+type RequestFrame = Extract<Frame, { type: "invite" | "uninvite" | "truncate" }>;
+type WithoutNumbers<F> = F extends RequestFrame ? Omit<F, "space" | "request"> : never;
+/** What a relay answers by `done`, without the numbers that the link gives it. */
+export type RelayRequest = WithoutNumbers<RequestFrame>;
 
 interface LinkedSpace {
   readonly access: SpaceAccess;
@@ -155,8 +154,8 @@ export class RelayLink implements ConnectionHost {
     space.session?.leave(codes.closed, 0, "");
   }
 
-  /** Puts an invite at the relay, or takes it away. */
-  request(tag: SpaceTag, request: InviteRequest): Promise<Answer> {
+  /** Puts an invite at the relay or takes it away, or orders it to let go of entries. */
+  request(tag: SpaceTag, request: RelayRequest): Promise<Answer> {
     const session = this.#spaces.get(tag)?.session;
     if (session === undefined || session.isClosed) {
       return Promise.resolve({ kind: "refused", code: codes.unavailable, detail: "not connected" });

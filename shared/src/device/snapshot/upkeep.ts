@@ -85,6 +85,11 @@ export class Upkeep {
   /** When each job may begin; a time that is not set yet is drawn when the job is found due. */
   readonly #atMs = new Map<Job, number>();
   #notBeforeMs = Number.NEGATIVE_INFINITY;
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  /** Since then also these have been asked whether they keep everything. */
+  #renewedWith = new WeakSet<Session>();
+  /** Entries that the last order let go of. */
+  #orderedTo = 0;
   /** Snapshots that cannot be replayed here, by digest. */
   readonly #passed = new Set<string>();
 
@@ -143,9 +148,6 @@ export class Upkeep {
     return job === "renew" ? 0 : Math.floor(env.random.fraction() * policy.spreadMs);
   }
 
-  #renewedAtMs = Number.NEGATIVE_INFINITY;
-  #orderedTo = 0;
-
   #isWanted(job: Job, nowMs: number): boolean {
     const { policy, host } = this.#options;
     switch (job) {
@@ -154,7 +156,10 @@ export class Upkeep {
       case "witness":
         return this.#toWitness() !== undefined;
       case "renew":
-        return Math.abs(nowMs - this.#renewedAtMs) >= policy.renewEveryMs;
+        return (
+          Math.abs(nowMs - this.#renewedAtMs) >= policy.renewEveryMs ||
+          this.#connected().some((session) => !this.#renewedWith.has(session))
+        );
       case "order": {
         const offer = host.isOwner ? this.#confirmed() : undefined;
         return offer !== undefined && offer.entries - this.#orderedTo >= policy.truncateEntries;
@@ -235,11 +240,10 @@ export class Upkeep {
     if (!(await this.#bring(made, held.root))) return false;
     if (this.#closed) return false;
     await shelf.hold(held);
-    await this.#sweep();
+    await this.#sweep(made);
     const digest = canonicalDigest(suite, made);
     const published = { digest, root: root.ref, entries: countOf(vector) };
     desk.setNotice({ ...desk.notice, published });
-    this.#renewedAtMs = env.clock.now();
     host.onNotice();
     return true;
   }
@@ -255,7 +259,7 @@ export class Upkeep {
 
   /** As far as entries can be replayed towards `target`. Undefined if nothing could be told. */
   async #replay(base: Manifest | undefined, target: VersionVector): Promise<Manifest | undefined> {
-    const { shelf, host, policy } = this.#options;
+    const { host, policy } = this.#options;
     const ports = await host.checkpointPorts();
     let at = base;
     let began = base === undefined;
@@ -266,8 +270,7 @@ export class Upkeep {
         case "advanced": {
           const isThere = dominates(vectorOf(step.manifest), target);
           at = step.manifest;
-          await shelf.keep(encodeManifest(at));
-          await this.#sweep();
+          await this.#keep(at);
           if (isThere) return at;
           break;
         }
@@ -287,6 +290,15 @@ export class Upkeep {
           return this.#cannot("a document is too large");
       }
     }
+  }
+
+  /** As the newest checkpoint, unless one that reaches further is kept. */
+  async #keep(manifest: Manifest): Promise<void> {
+    const newest = await this.#base();
+    const isNewest =
+      newest === undefined || countOf(vectorOf(newest)) < countOf(vectorOf(manifest));
+    if (isNewest) await this.#options.shelf.keep(encodeManifest(manifest));
+    await this.#sweep(manifest);
   }
 
   #cannot(reason: string): undefined {
@@ -375,6 +387,7 @@ export class Upkeep {
 
   async #renew(): Promise<boolean> {
     const { shelf, env, space } = this.#options;
+    const sessions = this.#connected();
     const held = await shelf.held();
     const { suite } = (await this.#options.host.checkpointPorts()).keyring;
     const manifest = held && decodeManifest(suite, space, held.manifest);
@@ -382,6 +395,7 @@ export class Upkeep {
       if (!(await this.#bring(manifest, held.root))) return false;
     }
     this.#renewedAtMs = env.clock.now();
+    this.#renewedWith = new WeakSet([...sessions]);
     return true;
   }
 
@@ -397,11 +411,11 @@ export class Upkeep {
     return true;
   }
 
-  /** Pieces that neither the checkpoint nor the held snapshot stands on. */
-  async #sweep(): Promise<void> {
+  /** Drops pieces that nothing stands on: the checkpoint, the held snapshot, what is being made. */
+  async #sweep(making: Manifest): Promise<void> {
     const { shelf, space } = this.#options;
     const { suite } = (await this.#options.host.checkpointPorts()).keyring;
-    const needed = new Set<BlobId>();
+    const needed = new Set<BlobId>(blobsOf(making));
     const [checkpoint, held] = [await shelf.checkpoint(), await shelf.held()];
     for (const id of held?.root ?? []) needed.add(id);
     for (const bytes of [checkpoint, held?.manifest]) {

@@ -1,0 +1,260 @@
+/**
+ * How a device comes into a space, or back into it after a long time: it listens what others hold
+ * before it says what it holds itself, and takes a snapshot where that saves most of the way.
+ *
+ *   deciding ──little to fetch, or nothing better──▶ settled
+ *      └──a snapshot is worth it──▶ loading ──installed──▶ filling ──all parts here──▶ settled
+ *                                     └──not to be had──▶ deciding
+ *   settled ──a relay begins above what we hold──▶ deciding
+ *
+ * Invariants:
+ *  1. A snapshot is taken in only if it is what its author's signed notice says, the author is a member
+ *     by the snapshot's own record, and nothing that is applied here would be lost by it.
+ *  2. While a newcomer decides, nobody is told what it holds (`Exchange.holdBack`), for so long that
+ *     nobody notices.
+ *  3. Parts come in one after the other, those first that somebody waits for.
+ */
+import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
+import type { Env } from "../../env.ts";
+import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import type { LogHead } from "../../log/store.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Listed, Session } from "../../sync/session.ts";
+import type { RegisterBoard } from "../register-board.ts";
+import type { Application } from "../store.ts";
+import { type Manifest, vectorOf } from "./manifest.ts";
+import { type Offer, offersOf } from "./notice.ts";
+import type { SnapshotPolicy } from "./policy.ts";
+import type { SnapshotSource } from "./source.ts";
+
+export interface ArrivalHost {
+  readonly applied: VersionVector;
+  readonly heads: Iterable<LogHead>;
+  /** Takes the snapshot in. `unusable`: a part of it that is needed at once is nowhere, or is void. */
+  install(offer: Offer, manifest: Manifest): Promise<Application | "unusable">;
+  /** Brings one more part in, `first` those of these documents; what happened. */
+  fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete">;
+  holdBack(): void;
+  tellHeads(): void;
+  onChanged(): void;
+}
+
+export interface ArrivalOptions {
+  readonly env: Env;
+  readonly self: ReplicaId;
+  /** What a notice is called in this space. */
+  readonly noticeName: RegisterName;
+  readonly board: RegisterBoard;
+  readonly source: SnapshotSource;
+  readonly policy: SnapshotPolicy;
+  readonly host: ArrivalHost;
+  /** Parts of an earlier snapshot are still to come. */
+  readonly isPartial: boolean;
+}
+
+type Phase = "deciding" | "loading" | "filling" | "settled";
+
+/** What one party has listed of what it holds. */
+interface Lists {
+  logs: Map<ReplicaId, Pick<LogHead, "from" | "to">>;
+  logsComplete: boolean;
+  /** Who has a notice there. */
+  notices: Set<ReplicaId>;
+  noticesComplete: boolean;
+}
+
+export class Arrival {
+  readonly #options: ArrivalOptions;
+  readonly #lists = new Map<Session, Lists>();
+  /** Snapshots that were of no use, by the first piece of their manifest: tried again from then on. */
+  readonly #uselessUntilMs = new Map<string, number>();
+  readonly #wanted = new Set<DocumentId>();
+  #phase: Phase;
+  #closed = false;
+  #filling = false;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #fillAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: ArrivalOptions) {
+    this.#options = options;
+    const { host, self, isPartial, env } = options;
+    const knowsOthers = [...host.heads].some(({ replica }) => replica !== self);
+    this.#phase = isPartial ? "filling" : knowsOthers ? "settled" : "deciding";
+    if (this.#phase === "deciding") host.holdBack();
+    if (this.#phase === "filling") this.#fillAtMs = env.clock.now();
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#lists.clear();
+  }
+
+  /** Somebody waits for this document. */
+  want(document: DocumentId): void {
+    this.#wanted.add(document);
+    if (this.#phase !== "filling") return;
+    this.#fillAtMs = this.#options.env.clock.now();
+    this.#fill();
+  }
+
+  onListed(session: Session, listed: Listed): void {
+    const lists = this.#listsOf(session);
+    if (listed.kind === "heads") {
+      if (lists.logsComplete) lists.logs = new Map();
+      for (const { replica, from, to } of listed.rows) lists.logs.set(replica, { from, to });
+      lists.logsComplete = listed.isComplete;
+    } else {
+      if (lists.noticesComplete) lists.notices = new Set();
+      for (const { replica, name } of listed.rows) {
+        const isNotice = name === this.#options.noticeName && lists.notices.size < limits.logsMax;
+        if (isNotice) lists.notices.add(replica);
+      }
+      lists.noticesComplete = listed.isComplete;
+    }
+    if (this.#phase === "settled" && this.#isBelow()) this.#enter("deciding");
+    this.decide();
+  }
+
+  onClosed(session: Session): void {
+    this.#lists.delete(session);
+  }
+
+  wakeAtMs(): number {
+    if (this.#closed) return Number.POSITIVE_INFINITY;
+    if (this.#phase === "deciding") return this.#deadlineMs;
+    return this.#phase === "filling" && !this.#filling ? this.#fillAtMs : Number.POSITIVE_INFINITY;
+  }
+
+  tick(): void {
+    this.decide();
+    this.#fill();
+  }
+
+  /** To be called when a notice came in, too. */
+  decide(): void {
+    if (this.#closed || this.#phase !== "deciding") return;
+    const lists = [...this.#lists.values()].filter(({ logsComplete }) => logsComplete);
+    if (lists.length === 0) return;
+    const { env, policy, board, self } = this.#options;
+    const now = env.clock.now();
+    if (this.#deadlineMs === Number.POSITIVE_INFINITY) {
+      this.#deadlineMs = now + policy.decideWithinMs;
+    }
+    const isBelow = this.#isBelow();
+    if (!isBelow && Math.max(...lists.map((each) => this.#toFetch(each))) < policy.worthEntries) {
+      return this.#enter("settled");
+    }
+    const { notices } = board;
+    const expected = lists.flatMap((each) => [...each.notices]);
+    const isHeard =
+      lists.every(({ noticesComplete }) => noticesComplete) &&
+      expected.every((replica) => replica === self || notices.has(replica));
+    if (!isHeard && now < this.#deadlineMs) return;
+    const offer = offersOf(notices).find(
+      (each) => now >= (this.#uselessUntilMs.get(keyOf(each)) ?? Number.NEGATIVE_INFINITY),
+    );
+    if (offer !== undefined) return this.#load(offer);
+    // Nothing better than the entries themselves, as far as anybody has them.
+    this.#enter("settled");
+  }
+
+  #load(offer: Offer): void {
+    this.#enter("loading");
+    const over = (isInstalled: boolean): void => {
+      if (this.#closed) return;
+      const { env, policy } = this.#options;
+      if (!isInstalled) {
+        this.#uselessUntilMs.set(keyOf(offer), env.clock.now() + policy.againAfterMs);
+      }
+      this.#enter(isInstalled ? "filling" : "deciding");
+      if (isInstalled) this.#fill();
+      else this.decide();
+    };
+    this.#tryLoad(offer).then(over, () => over(false));
+  }
+
+  async #tryLoad(offer: Offer): Promise<boolean> {
+    const { source, host } = this.#options;
+    const manifest = await source.manifest(offer);
+    if (manifest === undefined || manifest === "void" || this.#closed) return false;
+    if (!this.#isProgress(manifest)) return false;
+    return (await host.install(offer, manifest)) === "applied";
+  }
+
+  /** It brings something, and takes nothing away that was let go of here. */
+  #isProgress(manifest: Manifest): boolean {
+    const { host } = this.#options;
+    const vector = vectorOf(manifest);
+    for (const { replica, from } of host.heads) {
+      if (from > 1 && seqOf(vector, replica) < from - 1) return false;
+    }
+    return !dominates(host.applied, vector);
+  }
+
+  #enter(phase: Phase): void {
+    if (this.#phase === phase) return;
+    const { host, env } = this.#options;
+    this.#phase = phase;
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
+    if (phase === "settled" || phase === "filling") host.tellHeads();
+    this.#fillAtMs = phase === "filling" ? env.clock.now() : Number.POSITIVE_INFINITY;
+    host.onChanged();
+  }
+
+  #fill(): void {
+    const { env, host, policy } = this.#options;
+    const isDue = this.#phase === "filling" && env.clock.now() >= this.#fillAtMs;
+    if (this.#closed || this.#filling || !isDue) return;
+    this.#filling = true;
+    const over = (outcome: Awaited<ReturnType<ArrivalHost["fillNext"]>>): void => {
+      this.#filling = false;
+      if (this.#closed) return;
+      if (outcome === "complete") return this.#enter("settled");
+      const waitMs = outcome === "filled" ? 0 : policy.againAfterMs;
+      this.#fillAtMs = env.clock.now() + waitMs;
+      host.onChanged();
+      this.#fill();
+    };
+    host.fillNext(this.#wanted).then(over, () => over("not to be had"));
+  }
+
+  #listsOf(session: Session): Lists {
+    let lists = this.#lists.get(session);
+    if (lists === undefined) {
+      lists = { logs: new Map(), logsComplete: false, notices: new Set(), noticesComplete: false };
+      this.#lists.set(session, lists);
+    }
+    return lists;
+  }
+
+  #toFetch({ logs }: Lists): number {
+    const held = this.#heldTo();
+    let count = 0;
+    for (const [replica, { from, to }] of logs) {
+      count += Math.max(0, to - Math.max(from - 1, held.get(replica) ?? 0));
+    }
+    return count;
+  }
+
+  /** Somebody has entries that we lack, and not those before them. */
+  #isBelow(): boolean {
+    const held = this.#heldTo();
+    for (const { logs } of this.#lists.values()) {
+      for (const [replica, { from, to }] of logs) {
+        const own = held.get(replica) ?? 0;
+        if (to > own && from > own + 1) return true;
+      }
+    }
+    return false;
+  }
+
+  #heldTo(): ReadonlyMap<ReplicaId, number> {
+    return new Map([...this.#options.host.heads].map(({ replica, to }) => [replica, to]));
+  }
+}
+
+const keyOf = ({ root }: Offer): string => root.chunks[0] ?? "";
