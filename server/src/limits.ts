@@ -81,6 +81,17 @@ export const relayLimits = {
   /** How long a probe waits for the store. */
   readyWithinMs: 2_000,
 
+  // What is done now and then
+
+  /** From the start to the first sweep: after the rush of everybody coming back. */
+  sweepFirstMs: 60_000,
+  /** How often what nobody wants any longer is looked for. */
+  sweepEveryMs: 3_600_000,
+  /** Between two slices of a sweep: the store's thread is others' meanwhile. */
+  sweepPauseMs: 200,
+  /** Blobs in a slice: 12 MB at most, about 20 ms of the store's thread. */
+  sweepBlobsMax: 64,
+
   // Going away
 
   /** Clients told to come back are spread over this time. */

@@ -19,6 +19,7 @@ import { Relay, type RelayOptions } from "./relay.ts";
 import { Sockets } from "./socket.ts";
 import { QuotaExceeded, type RelayStore, StoreUnavailable } from "./store/store.ts";
 import { relaySuite } from "./suite.ts";
+import { Sweeper, type Wake } from "./sweeper.ts";
 import { systemEnv } from "./system-env.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -102,7 +103,26 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
   server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
   server.on("error", (error) => log.error({ error }, "the server failed"));
 
+  const sweeper = new Sweeper({
+    jobs: [
+      {
+        name: "blobs whose lease has ended",
+        everyMs: limits.sweepEveryMs,
+        countMax: limits.sweepBlobsMax,
+        slice: (countMax) => store.sweepBlobs(env.clock.now(), countMax),
+      },
+    ],
+    wake,
+    firstMs: limits.sweepFirstMs,
+    pauseMs: limits.sweepPauseMs,
+    onFailed: ({ name }, error) => {
+      const isExpected = error instanceof StoreUnavailable;
+      log[isExpected ? "warn" : "error"]({ error, job: name }, "a sweep failed");
+    },
+  });
+
   async function close(): Promise<void> {
+    const swept = sweeper.close();
     relay.drain(limits.drainSpreadMs);
     await until(() => sockets.size === 0, limits.closeMs);
     sockets.close();
@@ -112,6 +132,7 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
+    await swept;
     await bus.close();
     await store.close();
   }
@@ -124,6 +145,11 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
     close: () => (closing ??= close()),
   };
 }
+
+const wake: Wake = (afterMs, run) => {
+  const timer = setTimeout(run, afterMs).unref();
+  return () => clearTimeout(timer);
+};
 
 /** Why the store refused, for the party that was writing. */
 function explain(error: unknown, log: Log): ReturnType<RelayOptions["explain"]> {

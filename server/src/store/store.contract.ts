@@ -144,6 +144,8 @@ export function relayStoreContract(
         expect(await store.usage(spaceA)).toEqual(used(0, 0));
         await store.begin(spaceB, [log.base(8)]);
         expect(await store.usage(spaceB)).toEqual(nothing);
+        await store.append(spaceB, [log.run(2, { bodyBytes: 10 })]);
+        expect(await store.usage(spaceB)).toMatchObject({ bytes: entryCost(2, 20), entries: 2 });
       });
 
       test("counts a register as large as it is now", async () => {
