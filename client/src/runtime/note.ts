@@ -245,12 +245,13 @@ export class LiveNote implements OpenNote {
     const after = await models.updatesAfter(core.tag, document, this.#upTo);
     if (this.#closing !== undefined) return;
     if (after !== undefined) return this.#take(after.updates, after.upTo);
-    // A snapshot has swallowed some of what we lack: it holds all before it.
-    const { snapshot, updates, upTo } = await models.document(core.tag, document);
-    if (this.#closing !== undefined || snapshot === undefined) return;
-    // Then what it covers has not arrived, and the session has ended with the reason.
-    if (!this.#session.merge(snapshot.bytes)) return;
-    for (const [replica, seq] of snapshot.vector) {
+    // A snapshot has swallowed some of what we lack: it holds all before it. Or the space began with
+    // one anew, which knows nothing of this note: then all that there is comes again.
+    const { snapshot, updates, upTo, pending } = await models.document(core.tag, document);
+    if (this.#closing !== undefined || pending) return;
+    // If not, what it covers has not arrived, and the session has ended with the reason.
+    if (snapshot !== undefined && !this.#session.merge(snapshot.bytes)) return;
+    for (const [replica, seq] of snapshot?.vector ?? []) {
       this.#vector.set(replica, Math.max(seq, this.#vector.get(replica) ?? 0));
     }
     this.#take(updates, upTo);

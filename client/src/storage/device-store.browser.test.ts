@@ -17,6 +17,7 @@ import {
 } from "@skein/shared/device/ready-entries.contract.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { readModelsContract } from "@skein/shared/device/read-models.contract.ts";
+import { installContract } from "@skein/shared/device/snapshot/install.contract.ts";
 import { deviceStoreContract, dump, testSuite } from "@skein/shared/device/store.contract.ts";
 import { logStoreContract, TestLog } from "@skein/shared/log/store.contract.ts";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -63,6 +64,7 @@ logStoreContract("IndexedDB", { durable: true, orders: 5 }, async () => {
 
 deviceStoreContract("IndexedDB", inIndexedDb);
 readModelsContract("IndexedDB", inIndexedDb);
+installContract("IndexedDB", inIndexedDb);
 
 describe("the transactions of a device", () => {
   afterEach(() => {

@@ -1,6 +1,7 @@
 import type { KvUnderTest } from "./kv.contract.ts";
 import { MemoryDisk } from "./memory-kv.ts";
 import { readModelsContract } from "./read-models.contract.ts";
+import { installContract } from "./snapshot/install.contract.ts";
 import { deviceStoreContract } from "./store.contract.ts";
 import { deviceStores } from "./stores.ts";
 
@@ -11,3 +12,4 @@ async function inMemory(): Promise<KvUnderTest> {
 
 deviceStoreContract("memory", inMemory);
 readModelsContract("memory", inMemory);
+installContract("memory", inMemory);

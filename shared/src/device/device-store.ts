@@ -8,22 +8,29 @@
  * finds itself fenced and leaves nothing behind (invariant 3).
  */
 import { equalBytes } from "../bytes/bytes.ts";
+import { isMalformed } from "../bytes/malformed.ts";
 import { covers } from "../clock/version-vector.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
 import { beginningWith } from "./key.ts";
+import { beginLog } from "./log-beginning.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
   Application,
   AppliedState,
   DeviceStore,
+  Filling,
+  Installing,
   OwnAppend,
   ReadyEntry,
   WriterBase,
 } from "./store.ts";
+import { fill, install, type Installation, installedStores, prepare } from "./snapshot/install.ts";
+import { appliedStateOf } from "./snapshot/manifest.ts";
+import type { PendingPart } from "./snapshot/pending-rows.ts";
 import { stores } from "./stores.ts";
 import { replaceTail } from "./tail-rows.ts";
 
@@ -132,7 +139,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     snapshot: Uint8Array,
     upTo: number,
   ): Promise<Application> {
-    const scope = [stores.documents, stores.tails, stores.snapshots];
+    const scope = [stores.documents, stores.tails, stores.snapshots, stores.pending];
     return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) =>
       (await replaceTail(tx, space, document, snapshot, upTo)) ? "applied" : "moved",
     );
@@ -152,26 +159,73 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     });
   }
 
+  async install(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    installation: Installation,
+  ): Promise<Installing> {
+    const prepared = prepare(this.#suite, installation);
+    if (isMalformed(prepared)) return "refused";
+    const { manifest } = installation;
+    if (manifest.space !== space) throw new Error(`a manifest of ${manifest.space} for ${space}`);
+    const scope = [stores.applied, stores.heads, stores.segments, ...installedStores];
+    const body = async (tx: Writing): Promise<Application> => {
+      const { version } = await appliedOf(tx, space);
+      if (version !== before.version) return "moved";
+      for (const log of manifest.logs) {
+        const begun = await beginLog(tx, this.#suite, space, log);
+        if (begun.kind === "fork") throw new Forked();
+      }
+      await install(tx, space, prepared);
+      tx.put(stores.applied, space, appliedStateOf(manifest, version + 1));
+      return "applied";
+    };
+    try {
+      return await this.#asLeader(leaderEpoch, "strict", scope, body);
+    } catch (error) {
+      if (error instanceof Forked) return "forked";
+      throw error;
+    }
+  }
+
+  async fill(
+    space: SpaceTag,
+    leaderEpoch: number,
+    part: Pick<PendingPart, "document" | "name">,
+    bytes: Uint8Array,
+    appliedAtMs: number,
+  ): Promise<Filling> {
+    const scope = [stores.applied, ...installedStores];
+    return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
+      const replicas = [...(await appliedOf(tx, space)).vector.keys()];
+      return fill(tx, this.#suite, space, part, bytes, replicas, appliedAtMs);
+    });
+  }
+
   async replayParked(space: SpaceTag, leaderEpoch: number): Promise<Application> {
     const scope = [stores.sessions, ...projectedStores];
-    return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
+    return this.#asLeader<Application>(leaderEpoch, "relaxed", scope, async (tx) => {
       await replayParked(tx, space);
       return "applied";
     });
   }
 
   /** @param durability relaxed for what is derived: it can be derived again. */
-  async #asLeader(
+  async #asLeader<Outcome>(
     epoch: number,
     durability: Durability,
     scope: readonly string[],
-    body: (tx: Writing) => Promise<Application>,
-  ): Promise<Application> {
+    body: (tx: Writing) => Promise<Outcome>,
+  ): Promise<Outcome | "fenced"> {
     return this.#kv.write([stores.leadership, ...scope], durability, async (tx) =>
       epoch > 0 && (await leaderEpochOf(tx)) === epoch ? body(tx) : "fenced",
     );
   }
 }
+
+/** Ends an installation without effect. */
+class Forked extends Error {}
 
 /** 0 while nobody has ever led. */
 const leaderEpochOf = async (tx: Reading): Promise<number> =>

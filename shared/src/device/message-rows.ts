@@ -11,6 +11,7 @@ import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type MessageColumns, packMessages, unpackMessages } from "./columns.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Reading, Writing } from "./kv.ts";
+import { pendingBelow, pendingFrom, type PendingSegment } from "./snapshot/pending-rows.ts";
 import { stores } from "./stores.ts";
 
 /** A message, and when this device learned of it. */
@@ -40,12 +41,17 @@ export interface MessagePage {
   readonly messages: readonly KeptMessage[];
   /** Whether there are more in the direction of reading. */
   readonly hasMore: boolean;
+  /**
+   * Where those that come next are on their way (`hasMore` is true): the first key of their segment of
+   * the snapshot. Read again once it was filled.
+   */
+  readonly pending: OrderKey | undefined;
 }
 
 export interface Unread {
   /**
    * At most the maximum that was asked for; then there may be more. So there may where unread
-   * messages lie further back than `lookedThroughMax` segments.
+   * messages lie further back than `lookedThroughMax` segments, or are on their way.
    */
   readonly count: number;
   /** The oldest of those that were found. */
@@ -64,8 +70,23 @@ export async function insertMessages(
   channel: DocumentId,
   batch: readonly KeptMessage[],
 ): Promise<void> {
-  const sorted = sortBatch(batch);
   const counts = await channelCounts(tx, space, channel);
+  const added = await placeMessages(tx, space, channel, batch, counts?.newest);
+  if (added.length > 0) tx.put(stores.channels, [space, channel], counted(counts, added));
+}
+
+/**
+ * The same without counting: those that were not held, in order.
+ * @param newest key of the channel's newest message; undefined if it has none.
+ */
+export async function placeMessages(
+  tx: Writing,
+  space: SpaceTag,
+  channel: DocumentId,
+  batch: readonly KeptMessage[],
+  newest: OrderKey | undefined,
+): Promise<readonly Message[]> {
+  const sorted = sortBatch(batch);
   const added: Message[] = [];
   let at = 0;
   while (at < sorted.length) {
@@ -74,7 +95,7 @@ export async function insertMessages(
     const key = orderKey(first);
     const segment = (await segmentWith(tx, space, channel, key)) ?? emptySegment;
     // Mostly the newest arrive, which the last segment takes: then nothing lies behind.
-    const isLast = counts === undefined || counts.newest < key;
+    const isLast = newest === undefined || newest < key;
     const next = isLast ? undefined : await keyAfter(tx, space, channel, segment.key);
     const end = countBelow(sorted, at, next);
     const insertion = insertIntoSegment(segment, sorted.slice(at, end));
@@ -85,7 +106,7 @@ export async function insertMessages(
     added.push(...insertion.added);
     at = end;
   }
-  if (added.length > 0) tx.put(stores.channels, [space, channel], counted(counts, added));
+  return added;
 }
 
 /** `added` is in the order of the channel, and not counted yet. */
@@ -132,15 +153,29 @@ export async function messagesBefore(
   limit: number,
 ): Promise<MessagePage> {
   const newestFirst: KeptMessage[] = [];
+  const page = (hasMore: boolean, pending?: OrderKey): MessagePage => ({
+    messages: newestFirst.reverse(),
+    hasMore,
+    pending,
+  });
+  const hole = await pendingBelow(tx, space, channel, before);
+  if (hole !== undefined && isBelow(hole, before)) return page(true, hole.first);
   for await (const segment of segmentsBefore(tx, space, channel, before)) {
     for (const message of segment.toReversed()) {
-      if (before !== undefined && orderKey(message) >= before) continue;
-      if (newestFirst.length === limit) return { messages: newestFirst.reverse(), hasMore: true };
+      const key = orderKey(message);
+      if (before !== undefined && key >= before) continue;
+      // Late ones may stand there already; they are shown with those around them.
+      if (hole?.before !== undefined && key < hole.before) return page(true, hole.first);
+      if (newestFirst.length === limit) return page(true);
       newestFirst.push(message);
     }
   }
-  return { messages: newestFirst.reverse(), hasMore: false };
+  return page(hole !== undefined, hole?.first);
 }
+
+/** Whether what is read back from `before` (undefined: from the newest) begins in the hole. */
+const isBelow = (hole: PendingSegment, before: OrderKey | undefined): boolean =>
+  hole.before === undefined || (before !== undefined && before <= hole.before);
 
 /** The `limit` messages from `from` on, with the one that bears this key. */
 export async function messagesFrom(
@@ -151,18 +186,28 @@ export async function messagesFrom(
   limit: number,
 ): Promise<MessagePage> {
   const messages: KeptMessage[] = [];
+  const hole = await pendingFrom(tx, space, channel, from);
+  const page = (hasMore: boolean, pending?: OrderKey): MessagePage => ({
+    messages,
+    hasMore,
+    pending,
+  });
+  if (hole !== undefined && hole.first <= from) return page(true, hole.first);
   let segment = await segmentWith(tx, space, channel, from);
   while (segment !== undefined) {
     for (const message of segment.messages) {
-      if (orderKey(message) < from) continue;
-      if (messages.length === limit) return { messages, hasMore: true };
+      const key = orderKey(message);
+      if (key < from) continue;
+      if (hole !== undefined && key >= hole.first) return page(true, hole.first);
+      if (messages.length === limit) return page(true);
       messages.push(message);
     }
     segment = await segmentAfter(tx, space, channel, segment.key);
   }
-  return { messages, hasMore: false };
+  return page(hole !== undefined, hole?.first);
 }
 
+/** Undefined also for one that is on its way. */
 export async function messageAt(
   tx: Reading,
   space: SpaceTag,
@@ -195,8 +240,12 @@ export async function unreadMessages(
   let first: OrderKey | undefined;
   let segments = 0;
   if (left.size === 0 || countMax === 0) return { count, first };
-  for await (const segment of segmentsBefore(tx, space, channel, undefined)) {
+  const hole = await pendingBelow(tx, space, channel, undefined);
+  const floor = hole === undefined ? firstKey : hole.before;
+  reading: for await (const segment of segmentsBefore(tx, space, channel, undefined)) {
     for (const message of segment.toReversed()) {
+      // Further back nobody can look before it has come.
+      if (floor === undefined || orderKey(message) < floor) break reading;
       const { replica, seq } = message.id;
       const rest = left.get(replica);
       if (rest === undefined) continue;

@@ -25,6 +25,7 @@ import {
   parkedOperations,
 } from "./operation-rows.ts";
 import { allClocks } from "./projection.ts";
+import { allPending, type PendingPart } from "./snapshot/pending-rows.ts";
 import { stores } from "./stores.ts";
 import {
   documentState,
@@ -42,6 +43,8 @@ export interface CatalogModel {
   /** Its form is the writer's own. */
   readonly model: unknown;
 }
+
+const channelStores = [stores.messages, stores.pending] as const;
 
 export class ReadModels {
   readonly #kv: Kv;
@@ -67,7 +70,7 @@ export class ReadModels {
     before: OrderKey | undefined,
     limit: number,
   ): Promise<MessagePage> {
-    return this.#read([stores.messages], (tx) => messagesBefore(tx, space, channel, before, limit));
+    return this.#read(channelStores, (tx) => messagesBefore(tx, space, channel, before, limit));
   }
 
   /** The `limit` messages from `from` on, with the one that bears this key. */
@@ -77,7 +80,7 @@ export class ReadModels {
     from: OrderKey,
     limit: number,
   ): Promise<MessagePage> {
-    return this.#read([stores.messages], (tx) => messagesFrom(tx, space, channel, from, limit));
+    return this.#read(channelStores, (tx) => messagesFrom(tx, space, channel, from, limit));
   }
 
   async message(
@@ -96,16 +99,15 @@ export class ReadModels {
     own: ReadonlySet<ReplicaId>,
     countMax: number,
   ): Promise<Unread> {
-    return this.#read([stores.channels, stores.messages], (tx) =>
+    return this.#read([stores.channels, ...channelStores], (tx) =>
       unreadMessages(tx, space, channel, mark, own, countMax),
     );
   }
 
-  /** A note or the catalog, to be loaded into its engine. */
+  /** A note or the catalog, to be loaded into its engine unless it is `pending`. */
   async document(space: SpaceTag, document: DocumentId): Promise<DocumentState> {
-    return this.#read([stores.documents, stores.tails, stores.snapshots], (tx) =>
-      documentState(tx, space, document),
-    );
+    const scope = [stores.documents, stores.tails, stores.snapshots, stores.pending];
+    return this.#read(scope, (tx) => documentState(tx, space, document));
   }
 
   /**
@@ -124,7 +126,12 @@ export class ReadModels {
 
   /** Of every document of an engine: whose tail wants a snapshot. */
   async tails(space: SpaceTag): Promise<readonly TailLength[]> {
-    return this.#read([stores.documents], (tx) => tailLengths(tx, space));
+    return this.#read([stores.documents, stores.pending], (tx) => tailLengths(tx, space));
+  }
+
+  /** What of an installed snapshot is still to come. */
+  async pending(space: SpaceTag): Promise<readonly PendingPart[]> {
+    return this.#read([stores.pending], (tx) => allPending(tx, space));
   }
 
   /** Of a document that is evaluated whole (membership, settings), in the total order. */

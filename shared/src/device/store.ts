@@ -8,11 +8,16 @@
  *  2. Read models contain the effects of exactly the entries under `applied.vector`: both change in
  *     one transaction that checks the leader's epoch and the state's version.
  *  3. A leader whose epoch is not the newest changes nothing.
- *  4. Entries are applied in causal order; `applied.vector` never goes back.
+ *  4. Entries are applied in causal order; `applied.vector` never goes back, except to a snapshot's
+ *     (`install`): what the logs hold beyond that is applied again.
+ *  5. What of a snapshot has not come is missing from the read models, is told to be, and is put in its
+ *     place by `fill` as if it had been there from the start.
  */
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { RepairableStore } from "../log/damage.ts";
 import type { LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type { Installation } from "./snapshot/install.ts";
+import type { PendingPart } from "./snapshot/pending-rows.ts";
 
 export interface Dependency {
   readonly replica: ReplicaId;
@@ -74,6 +79,11 @@ export type OwnAppend =
 /** `moved`: somebody was there before; read again. `fenced`: another tab leads. No effect, both. */
 export type Application = "applied" | "fenced" | "moved";
 
+/** Beside an application's outcomes: what was given is not what the manifest says. No effect. */
+export type Filling = Application | "refused";
+/** Beside those: the device holds another entry where the manifest's logs end. No effect. */
+export type Installing = Filling | "forked";
+
 export interface DeviceStore extends LogStore, RepairableStore {
   /** Makes the caller the leader: the epoch that all its transactions must carry. Strict. */
   takeLeadership(): Promise<number>;
@@ -128,6 +138,31 @@ export interface DeviceStore extends LogStore, RepairableStore {
     upTo: number,
     model: unknown,
   ): Promise<Application>;
+
+  /**
+   * Begins with a snapshot: replaces what is derived from entries by what its manifest says, moves
+   * `before` to its vector, and lets its logs begin there; what they hold beyond stays, to be applied
+   * on top. Objects that were not given are pending (`ReadModels.pending`, `fill`). Strict. Rejects
+   * with `DamagedEntries` where a log cannot be read at its new base.
+   */
+  install(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    installation: Installation,
+  ): Promise<Installing>;
+
+  /**
+   * Puts a pending part in its place. `moved` when it is not pending (any more): nothing is left to
+   * do. An engine's snapshot is taken as it is.
+   */
+  fill(
+    space: SpaceTag,
+    leaderEpoch: number,
+    part: Pick<PendingPart, "document" | "name">,
+    bytes: Uint8Array,
+    appliedAtMs: number,
+  ): Promise<Filling>;
 
   /** Brings in parked operations of kinds this version knows: once, when a tab begins to lead. */
   replayParked(space: SpaceTag, leaderEpoch: number): Promise<Application>;

@@ -28,20 +28,26 @@ type Doing =
   | "hollow";
 
 const doing: fc.Arbitrary<Doing> = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom<Doing>("post", "note") },
-  fc.constantFrom<Doing>(
-    "post twice",
-    "clock",
-    "foreign session",
-    "catalog",
-    "member",
-    "unknown",
-    "broken",
-    "hollow",
-  ),
+  { weight: 4, arbitrary: fc.constantFrom<Doing>("post", "note") },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom<Doing>(
+      "post twice",
+      "clock",
+      "foreign session",
+      "catalog",
+      "member",
+      "unknown",
+      "broken",
+      "hollow",
+    ),
+  },
 );
 
-export const storyOf = (authors: readonly ReplicaId[]): fc.Arbitrary<readonly ReadyEntry[]> =>
+export const storyOf = (
+  authors: readonly ReplicaId[],
+  options: fc.ArrayConstraints = {},
+): fc.Arbitrary<readonly ReadyEntry[]> =>
   fc
     .array(
       fc.record({
@@ -50,7 +56,7 @@ export const storyOf = (authors: readonly ReplicaId[]): fc.Arbitrary<readonly Re
         doing,
         aside: fc.boolean(),
       }),
-      { minLength: 1, maxLength: 60 },
+      { minLength: 1, maxLength: 60, ...options },
     )
     .map((commands) => {
       const told = new TestSpace();
@@ -96,14 +102,26 @@ export const dice = fc.infiniteStream(
 export const roller = (stream: fc.Stream<number>) => (below: number) =>
   Math.floor((stream.next().value ?? 0) * below);
 
-/** The same entries in another order in which nothing comes before its past. */
+/** Dice that fall evenly, where those of fast-check like to fall low. After xorshift (Marsaglia, 2003). */
+export function fairRoller(seed: number): (below: number) => number {
+  let state = (seed ^ 0x9e3779b9) | 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** The same entries, which follow on `after`, in another order in which nothing comes before its past. */
 export function shuffled(
   entries: readonly ReadyEntry[],
   roll: (below: number) => number,
+  after: ReadonlyMap<ReplicaId, number> = new Map(),
 ): ReadyEntry[] {
   const left = [...entries];
   const order: ReadyEntry[] = [];
-  const vector = new Map<ReplicaId, number>();
+  const vector = new Map(after);
   while (left.length > 0) {
     const ready = left.filter(
       ({ replica, seq, deps }) =>

@@ -9,6 +9,7 @@ import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { packUpdates, type UpdateColumns, unpackUpdates } from "./columns.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Reading, Writing } from "./kv.ts";
+import { isEnginePending } from "./snapshot/pending-rows.ts";
 import { stores } from "./stores.ts";
 
 /** From here on a snapshot is due: what the engines merge in one go before it is felt. */
@@ -32,6 +33,11 @@ export interface DocumentState {
   readonly updates: readonly TailUpdate[];
   /** Number of the last update; 0 if there is none. */
   readonly upTo: number;
+  /**
+   * The snapshot is on its way: what is here are updates after it, and no document can be made of them
+   * before it has come. Until then `snapshot` is undefined.
+   */
+  readonly pending: boolean;
 }
 
 /** A row of `snapshots`. */
@@ -103,7 +109,7 @@ export async function appendUpdates(
 
 /**
  * Puts a snapshot in the place of the updates up to `upTo`. False when a snapshot that covers at
- * least as much is there already.
+ * least as much is there already, or is on its way: then nobody can know what they add up to.
  */
 export async function replaceTail(
   tx: Writing,
@@ -114,7 +120,7 @@ export async function replaceTail(
 ): Promise<boolean> {
   const row = await documentRow(tx, space, document);
   if (upTo > row.last) throw new Error(`a snapshot up to ${upTo} of a tail up to ${row.last}`);
-  if (upTo <= row.snapshot) return false;
+  if (upTo <= row.snapshot || (await isEnginePending(tx, space, document))) return false;
   const before = await snapshotOf(tx, space, document);
   const vector = new Map<ReplicaId, number>(before?.vector);
   let newest = row.newest;
@@ -142,12 +148,14 @@ export async function documentState(
   space: SpaceTag,
   document: DocumentId,
 ): Promise<DocumentState> {
-  const [row, snapshot] = await Promise.all([
+  const [row, snapshot, pending] = await Promise.all([
     documentRow(tx, space, document),
     snapshotOf(tx, space, document),
+    isEnginePending(tx, space, document),
   ]);
   const rows = await tailFrom(tx, space, document, row.snapshot + 1);
-  return { snapshot, updates: rows.flatMap(({ updates }) => updates), upTo: row.last };
+  const updates = rows.flatMap(({ updates: each }) => each);
+  return { snapshot, updates, upTo: row.last, pending };
 }
 
 /**
@@ -171,12 +179,62 @@ export async function updatesAfter(
 
 export async function tailLengths(tx: Reading, space: SpaceTag): Promise<TailLength[]> {
   const rows = await tx.range(stores.documents, beginningWith(space));
-  return rows.map(({ key, value }) => {
-    const { last, snapshot, bytes } = value as DocumentRow;
-    const updates = last - snapshot;
-    const wantsSnapshot = updates >= tailUpdatesMax;
-    return { document: partOf<DocumentId>(key, 1), updates, bytes, upTo: last, wantsSnapshot };
-  });
+  return Promise.all(
+    rows.map(async ({ key, value }) => {
+      const { last, snapshot, bytes } = value as DocumentRow;
+      const document = partOf<DocumentId>(key, 1);
+      const updates = last - snapshot;
+      const isLong = updates >= tailUpdatesMax;
+      const wantsSnapshot = isLong && !(await isEnginePending(tx, space, document));
+      return { document, updates, bytes, upTo: last, wantsSnapshot };
+    }),
+  );
+}
+
+/**
+ * Empties all tails and takes all snapshots away. What comes next is numbered above everything that
+ * was ever there, and behind a snapshot: who has a document open and asks for what came after its
+ * last update (`updatesAfter`) is told to read it anew.
+ */
+export async function restartTails(tx: Writing, space: SpaceTag): Promise<void> {
+  const { from, before } = beginningWith(space);
+  const rows = await tx.range(stores.documents, { from, before });
+  tx.deleteRange(stores.tails, from, before);
+  tx.deleteRange(stores.snapshots, from, before);
+  for (const { key, value } of rows) {
+    const { last } = value as DocumentRow;
+    tx.put(stores.documents, key, restartedRow(last));
+  }
+}
+
+const restartedRow = (last: number): DocumentRow => ({
+  last: last + 1,
+  snapshot: last + 1,
+  bytes: 0,
+  newest: 0,
+});
+
+/** After `restartTails`: the document begins behind a snapshot, which may come later. */
+export async function beginBehindSnapshot(
+  tx: Writing,
+  space: SpaceTag,
+  document: DocumentId,
+): Promise<void> {
+  const row = await documentRow(tx, space, document);
+  if (row.snapshot === 0) tx.put(stores.documents, [space, document], restartedRow(row.last));
+}
+
+/** The snapshot behind which the document began, whatever was appended since. */
+export async function putSnapshot(
+  tx: Writing,
+  space: SpaceTag,
+  document: DocumentId,
+  bytes: Uint8Array,
+  vector: VersionVector,
+): Promise<void> {
+  const { snapshot: upTo } = await documentRow(tx, space, document);
+  const snapshot: Snapshot = { bytes, upTo, vector };
+  tx.put(stores.snapshots, [space, document], snapshot);
 }
 
 /** The rows from the one that holds the update `from` on, in order. */

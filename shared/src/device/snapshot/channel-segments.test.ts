@@ -9,7 +9,7 @@ import { ana, ben, cleo } from "../ready-entries.contract.ts";
 import { testSuite } from "../store.contract.ts";
 import { cutIn, type CutLimits, cutLimits } from "./channel-segments.ts";
 
-const small: CutLimits = { messagesMin: 4, messagesMax: 16, textUnitsMax: 60, boundaryMask: 0x3 };
+const small: CutLimits = { messagesMin: 4, messagesMax: 12, textUnitsMax: 90, boundaryMask: 0x7 };
 
 interface Kept {
   readonly first: ReturnType<typeof orderKey>;
@@ -59,7 +59,7 @@ const message = fc.record({
   timeMs: fc.constant(5),
   text: fc.string({ maxLength: 20 }),
 });
-const messages = fc.uniqueArray(message, { selector: orderKey, maxLength: 200 });
+const messages = fc.uniqueArray(message, { selector: orderKey, maxLength: 200, size: "max" });
 const talk = (from: number, to: number, text = "words"): Message[] =>
   Array.from({ length: to - from }, (_, at) => ({
     id: { replica: (from + at) % 3 === 0 ? ben : ana, seq: from + at + 1, index: 0 },

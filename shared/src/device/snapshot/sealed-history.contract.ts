@@ -2,26 +2,33 @@
  * For tests of snapshots: what replicas of a `TestSpace` wrote, sealed into real logs, and devices that
  * replay them into manifests. Signatures are blank: whoever verifies them did so before.
  */
-import type { Blob } from "../../crypto/sealed-object.ts";
+import { type Blob, openObject } from "../../crypto/sealed-object.ts";
+import { labelledSha256 } from "../../crypto/labelled-hash.ts";
 import { Keyring } from "../../crypto/keyring.ts";
 import { nobleSuite } from "../../crypto/noble-suite.ts";
 import { sealEntry } from "../../crypto/seal.ts";
 import type { SigningKey, Suite } from "../../crypto/suite.ts";
+import type { Random } from "../../env.ts";
 import { type BlobId, prefixOf, type ReplicaId } from "../../id/id.ts";
 import { chainHashes, labels, zeroHash } from "../../log/chain.ts";
 import type { Entry } from "../../log/entry.ts";
 import { MemoryLogStore } from "../../log/memory-store.ts";
+import type { VerifiedRun } from "../../log/store.ts";
 import { replicaIdOf } from "../../log/replica-key.ts";
 import { filled, nonceOf, space } from "../ready-entries.contract.ts";
 import type { ReadyEntry } from "../store.ts";
 import type { TailUpdate } from "../tail-rows.ts";
 import { advance, type Advance, type CheckpointPorts, type SnapshotEngines } from "./checkpoint.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, Stored } from "./manifest.ts";
 
-let dice = 0;
-export const random = {
-  bytes: (length: number): Uint8Array<ArrayBuffer> =>
-    Uint8Array.from({ length }, (_, at) => (dice++ * 7 + at * 13) & 0xff),
+let thrown = 0;
+/** Dice that never fall alike twice. */
+const random: Random = {
+  bytes(length) {
+    const count = new Uint8Array(8);
+    new DataView(count.buffer).setUint32(4, thrown++);
+    return labelledSha256("dice", count).slice(0, length);
+  },
   fraction: () => 0,
 };
 
@@ -46,6 +53,8 @@ const keyring = new Keyring(suite, space, filled(32, 0x77));
 /** The logs that `entries` (each log one writer session, opened by its first entry) make. */
 export class SealedHistory {
   readonly store = new MemoryLogStore();
+  /** Of one entry each, in the order they were written. */
+  readonly runs: VerifiedRun[] = [];
   readonly #heads = new Map<ReplicaId, { seq: number; hash: Uint8Array }>();
 
   static async of(entries: readonly ReadyEntry[]): Promise<SealedHistory> {
@@ -61,7 +70,9 @@ export class SealedHistory {
     const sealed = await this.#seal(entry, previous, under);
     const run = { replica, first: seq, entries: [sealed], signature: new Uint8Array(64) };
     const hashes = chainHashes(suite, space, run, previous);
-    const [appended] = await this.store.append(space, [{ ...run, publicKey, previous, hashes }]);
+    const verified: VerifiedRun = { ...run, publicKey, previous, hashes };
+    this.runs.push(verified);
+    const [appended] = await this.store.append(space, [verified]);
     if (appended?.kind !== "held") throw new Error("an entry that does not continue its log");
     this.#heads.set(replica, { seq, hash: hashes[0] ?? zeroHash });
   }
@@ -96,7 +107,34 @@ export class SealedHistory {
   hashOf(replica: ReplicaId): Uint8Array | undefined {
     return this.#heads.get(replica)?.hash;
   }
+
+  /** `entry` as it stands in its log. */
+  sealed(entry: ReadyEntry): ReadyEntry {
+    const run = this.runs.find(
+      (each) => each.replica === entry.replica && each.first === entry.seq,
+    );
+    return { ...entry, hash: run?.hashes[0] ?? zeroHash };
+  }
 }
+
+/** Everything that a manifest names, opened. */
+export async function openAll(
+  { blobs }: Pick<Checkpointer, "blobs">,
+  manifest: Manifest,
+): Promise<Map<Stored, Uint8Array>> {
+  const all = new Map<Stored, Uint8Array>();
+  for (const stored of storedIn(manifest)) {
+    const opened = await openObject(suite, stored.object, async (id) => blobs.get(id));
+    if (opened === "void" || "kind" in opened) throw new Error("an object that is not there");
+    all.set(stored, opened);
+  }
+  return all;
+}
+
+export const storedIn = ({ sessions, parts }: Manifest): readonly Stored[] => [
+  sessions,
+  ...parts.flatMap((part) => (part.kind === "channel" ? part.segments : [part])),
+];
 
 /** An engine that lists what it took in, in an order of its own. */
 export const listingEngines: SnapshotEngines = {
@@ -107,7 +145,12 @@ export const listingEngines: SnapshotEngines = {
   },
 };
 
-const lineOf = ({ id, payload, nonce }: TailUpdate): string =>
+/** What `listingEngines` notes of an update. */
+export const lineOf = ({
+  id,
+  payload,
+  nonce,
+}: Pick<TailUpdate, "id" | "payload" | "nonce">): string =>
   [id.replica, id.seq, id.index, nonce.join("."), payload.join(".")].join(" ");
 const utf8 = (text: string) => new TextEncoder().encode(text);
 

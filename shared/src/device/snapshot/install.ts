@@ -1,0 +1,298 @@
+/**
+ * Fills a device's database from a snapshot instead of from entries: the read models become what the
+ * manifest says, at once as far as its objects were given, and part by part as the others come. What
+ * is read of a part that is still to come says so (pending-rows.ts); all counters are right from the
+ * start. Entries beyond the manifest are applied on top, before or after any part has come.
+ */
+import { equalBytes } from "../../bytes/bytes.ts";
+import { isMalformed, Malformed } from "../../bytes/malformed.ts";
+import { orderKey } from "../../chat/order-key.ts";
+import type { Message } from "../../crdt/op/channel.ts";
+import type { DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
+import type { VerifyingSuite } from "../../log/suite.ts";
+import { beginningWith } from "../key.ts";
+import type { Writing } from "../kv.ts";
+import { type ChannelCounts, channelCounts, placeMessages } from "../message-rows.ts";
+import { keepOperation } from "../operation-rows.ts";
+import { replayParked } from "../projection.ts";
+import { stores } from "../stores.ts";
+import { beginBehindSnapshot, putSnapshot, restartTails } from "../tail-rows.ts";
+import {
+  decodeMessages,
+  decodeOperations,
+  decodeSessions,
+  type Sessions,
+  type SnapshotOperation,
+} from "./contents.ts";
+import {
+  type ChannelPart,
+  type Manifest,
+  messagesIn,
+  partDigest,
+  type Stored,
+} from "./manifest.ts";
+import {
+  type PendingName,
+  type PendingRow,
+  pendingRow,
+  type PendingSegment,
+  nameOfPending,
+  putPending,
+} from "./pending-rows.ts";
+
+/** A snapshot as a device begins with it. */
+export interface Installation {
+  readonly manifest: Manifest;
+  /**
+   * What was opened of its objects, by where the manifest names them (the same references):
+   * all `essentialsOf` it, and as much else as is at hand. Engines' snapshots are taken as they are:
+   * the manifest's digests cannot be compared without the engines.
+   */
+  readonly given: ReadonlyMap<Stored, Uint8Array>;
+  /** For display: when all this came to be applied here. */
+  readonly appliedAtMs: number;
+}
+
+/**
+ * Without these nobody can begin: nothing sealed beyond the manifest could be opened without the
+ * sessions, and nobody's entries delivered without the members' record.
+ */
+export const essentialsOf = ({ sessions, parts }: Manifest): readonly Stored[] => [
+  sessions,
+  ...parts.flatMap((part) => (part.kind === "operations" ? [part] : [])),
+];
+
+/** An installation whose objects were read and hold what the manifest says. */
+export interface Prepared extends Installation {
+  readonly sessions: Sessions;
+  readonly contents: ReadonlyMap<Stored, Content>;
+}
+
+type Content =
+  | { readonly kind: "messages"; readonly messages: readonly Message[] }
+  | { readonly kind: "operations"; readonly operations: readonly SnapshotOperation[] }
+  | { readonly kind: "engine"; readonly bytes: Uint8Array };
+
+/** Reads what was given, outside of any transaction. `Malformed`: some of it is not the manifest's. */
+export function prepare(suite: VerifyingSuite, installation: Installation): Prepared | Malformed {
+  const { manifest, given } = installation;
+  for (const stored of essentialsOf(manifest)) {
+    if (!given.has(stored)) throw new Error("an installation without what is essential");
+  }
+  const replicas = manifest.logs.map(({ replica }) => replica);
+  const contents = new Map<Stored, Content>();
+  const take = (row: PendingRow | (Stored & { readonly kind: "operations" }), stored: Stored) => {
+    const bytes = given.get(stored);
+    if (bytes === undefined) return undefined;
+    const content = contentOf(suite, row, bytes, replicas);
+    if (isMalformed(content)) return content;
+    contents.set(stored, content);
+    return undefined;
+  };
+  const bytes = given.get(manifest.sessions) ?? new Uint8Array();
+  const sessions = checked(suite, manifest.sessions, bytes) ?? decodeSessions(bytes);
+  if (isMalformed(sessions)) return sessions;
+  for (const part of manifest.parts) {
+    if (part.kind !== "channel") {
+      const malformed = take(part, part);
+      if (malformed !== undefined) return malformed;
+      continue;
+    }
+    for (const [at, segment] of part.segments.entries()) {
+      const malformed = take(segmentRow(part, at), segment);
+      if (malformed !== undefined) return malformed;
+    }
+  }
+  return { ...installation, sessions, contents };
+}
+
+function segmentRow({ segments }: ChannelPart, at: number): PendingSegment {
+  const segment = segments[at];
+  if (segment === undefined) throw new Error(`no segment ${at} of ${segments.length}`);
+  const { digest, object, first, count } = segment;
+  return { kind: "segment", digest, object, first, count, before: segments[at + 1]?.first };
+}
+
+function contentOf(
+  suite: VerifyingSuite,
+  row: PendingRow | (Stored & { readonly kind: "operations" }),
+  bytes: Uint8Array,
+  replicas: readonly ReplicaId[],
+): Content | Malformed {
+  if (row.kind === "engine") return { kind: "engine", bytes };
+  const other = checked(suite, row, bytes);
+  if (other !== undefined) return other;
+  if (row.kind === "segment") {
+    const messages = decodeMessages(bytes);
+    return isMalformed(messages) ? messages : messagesAt(row, messages);
+  }
+  const operations = decodeOperations(bytes, replicas);
+  return isMalformed(operations) ? operations : { kind: "operations", operations };
+}
+
+const checked = (
+  suite: VerifyingSuite,
+  { digest }: Stored,
+  bytes: Uint8Array,
+): Malformed | undefined =>
+  equalBytes(partDigest(suite, bytes), digest)
+    ? undefined
+    : new Malformed("an object of another digest");
+
+/** They must be those of this place, or they would be found in none. */
+function messagesAt(
+  { first, count, before }: PendingSegment,
+  messages: readonly Message[],
+): Content | Malformed {
+  const [oldest, newest] = [messages[0], messages.at(-1)];
+  const isThere =
+    oldest !== undefined &&
+    newest !== undefined &&
+    messages.length === count &&
+    orderKey(oldest) === first &&
+    (before === undefined || orderKey(newest) < before);
+  return isThere ? { kind: "messages", messages } : new Malformed("a segment of another place");
+}
+
+// In the database
+
+/** The stores that `install` and `fill` change, those of `replayParked` among them. */
+export const installedStores = [
+  stores.sessions,
+  stores.clocks,
+  stores.channels,
+  stores.messages,
+  stores.documents,
+  stores.tails,
+  stores.snapshots,
+  stores.operations,
+  stores.parked,
+  stores.pending,
+] as const;
+
+/**
+ * Replaces all that is derived from the space's entries by what the manifest says of those under its
+ * vector. Drafts, receipts, and the catalog as it was painted last, stay.
+ */
+export async function install(
+  tx: Writing,
+  space: SpaceTag,
+  { manifest, sessions, contents, appliedAtMs }: Prepared,
+): Promise<void> {
+  const { from, before } = beginningWith(space);
+  for (const store of replacedStores) tx.deleteRange(store, from, before);
+  await restartTails(tx, space);
+  for (const { replica, timeMs } of manifest.logs) {
+    if (timeMs !== undefined) tx.put(stores.clocks, [space, replica], timeMs);
+  }
+  for (const [replica, nonces] of sessions) {
+    for (const [seq, nonce] of nonces) tx.put(stores.sessions, [space, replica, seq], nonce);
+  }
+  for (const part of manifest.parts) {
+    const { document } = part;
+    const put = async (row: PendingRow, stored: Stored) => {
+      const content = contents.get(stored);
+      if (content === undefined) putPending(tx, space, document, row);
+      else await place(tx, space, document, row, content, appliedAtMs);
+    };
+    switch (part.kind) {
+      case "channel": {
+        const { newest, authors } = part;
+        const counts: ChannelCounts = { count: messagesIn(part), newest, authors };
+        tx.put(stores.channels, [space, document], counts);
+        for (const [at, segment] of part.segments.entries()) {
+          await put(segmentRow(part, at), segment);
+        }
+        break;
+      }
+      case "engine": {
+        const { digest, object, vector } = part;
+        await beginBehindSnapshot(tx, space, document);
+        await put({ kind: "engine", digest, object, vector }, part);
+        break;
+      }
+      case "parked": {
+        const { digest, object } = part;
+        await put({ kind: "parked", digest, object }, part);
+        break;
+      }
+      case "operations":
+        keepAll(tx, stores.operations, space, document, contents.get(part), appliedAtMs);
+        break;
+    }
+  }
+  await replayParked(tx, space);
+}
+
+/** Those of which nothing stays; tails and snapshots have more to them (`restartTails`). */
+const replacedStores = [
+  stores.clocks,
+  stores.channels,
+  stores.messages,
+  stores.operations,
+  stores.parked,
+  stores.pending,
+] as const;
+
+/**
+ * Puts a part that has come in its place, whatever was applied meanwhile. `moved`: it is not awaited,
+ * or no longer. `refused`: the bytes are not what the manifest says.
+ */
+export async function fill(
+  tx: Writing,
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  { document, name }: { readonly document: DocumentId; readonly name: PendingName },
+  bytes: Uint8Array,
+  replicas: readonly ReplicaId[],
+  appliedAtMs: number,
+): Promise<"applied" | "moved" | "refused"> {
+  const row = await pendingRow(tx, space, document, name);
+  if (row === undefined) return "moved";
+  const content = contentOf(suite, row, bytes, replicas);
+  if (isMalformed(content)) return "refused";
+  tx.delete(stores.pending, [space, document, nameOfPending(row)]);
+  await place(tx, space, document, row, content, appliedAtMs);
+  if (row.kind === "parked") await replayParked(tx, space);
+  return "applied";
+}
+
+async function place(
+  tx: Writing,
+  space: SpaceTag,
+  document: DocumentId,
+  row: PendingRow,
+  content: Content,
+  appliedAtMs: number,
+): Promise<void> {
+  switch (content.kind) {
+    case "messages": {
+      const kept = content.messages.map((message) => ({ ...message, appliedAtMs }));
+      const newest = (await channelCounts(tx, space, document))?.newest;
+      // They were counted when the manifest was installed.
+      await placeMessages(tx, space, document, kept, newest);
+      break;
+    }
+    case "engine":
+      if (row.kind !== "engine") throw new Error(`an engine's snapshot for a ${row.kind}`);
+      await putSnapshot(tx, space, document, content.bytes, row.vector);
+      break;
+    case "operations":
+      keepAll(tx, stores.parked, space, document, content, appliedAtMs);
+      break;
+  }
+}
+
+function keepAll(
+  tx: Writing,
+  store: "operations" | "parked",
+  space: SpaceTag,
+  document: DocumentId,
+  content: Content | undefined,
+  appliedAtMs: number,
+): void {
+  if (content?.kind !== "operations") throw new Error(`no ${store} where they were promised`);
+  for (const operation of content.operations) {
+    keepOperation(tx, store, space, document, { ...operation, appliedAtMs });
+  }
+}
