@@ -91,6 +91,8 @@ export const relayLimits = {
   sweepPauseMs: 200,
   /** Blobs in a slice: 12 MB at most, about 20 ms of the store's thread. */
   sweepBlobsMax: 64,
+  /** Orders in a slice: a log of a million entries takes the store a moment. */
+  sweepOrdersMax: 1,
 
   // Going away
 

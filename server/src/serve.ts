@@ -111,6 +111,12 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
         countMax: limits.sweepBlobsMax,
         slice: (countMax) => store.sweepBlobs(env.clock.now(), countMax),
       },
+      {
+        name: "what owners have let go of",
+        everyMs: limits.sweepEveryMs,
+        countMax: limits.sweepOrdersMax,
+        slice: (countMax) => relay.carryOutOrders(countMax),
+      },
     ],
     wake,
     firstMs: limits.sweepFirstMs,

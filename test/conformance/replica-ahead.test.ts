@@ -50,7 +50,11 @@ describe("a replica with entries that cannot be delivered", () => {
         space,
         pair: await suite.newSigningPair(),
         lock: alone,
-        gate: { admitted: (replica) => admitted.has(replica), examine: async () => {} },
+        gate: {
+          admitted: (replica) => admitted.has(replica),
+          examine: async () => {},
+          restore: async () => {},
+        },
         onBug: (error) => {
           throw error;
         },

@@ -15,7 +15,13 @@ import {
   type RegisterTopic,
   topicName,
 } from "@skein/shared/device/register-board.ts";
+import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
+import { lendingShelf, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
+import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
+import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
+import type { UpkeepHost, UpkeepTrouble } from "@skein/shared/device/snapshot/upkeep.ts";
 import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
 import { type Lock, Writer } from "@skein/shared/device/writer.ts";
 import type { Env } from "@skein/shared/env.ts";
@@ -28,7 +34,11 @@ import { type BlobShelf, noShelf } from "@skein/shared/sync/blob-line.ts";
 import type { Listed, Session } from "@skein/shared/sync/session.ts";
 
 /** Lets everybody in: for tests that are not about members. */
-const openGate: Gate = { admitted: () => true, examine: async () => {} };
+const openGate: Gate = {
+  admitted: () => true,
+  examine: async () => {},
+  restore: async () => {},
+};
 
 export interface TabOptions {
   readonly env: Env;
@@ -38,7 +48,16 @@ export interface TabOptions {
   readonly pair: SigningPair;
   readonly lock: Lock;
   readonly gate?: Gate;
+  /** With them it takes, makes and confirms snapshots while it leads. */
+  readonly snapshots?: SnapshotOptions;
   readonly onBug: (error: unknown) => void;
+}
+
+export interface SnapshotOptions {
+  readonly policy: SnapshotPolicy;
+  readonly engines: () => Promise<SnapshotEngines>;
+  /** Whether its person owns the space, and signs orders to truncate. */
+  readonly isOwner?: boolean;
 }
 
 /** A tab of a device: it may write, and it may lead. */
@@ -56,6 +75,10 @@ export class Tab implements ReplicaHost {
   readonly storedBy = new Map<Session, number>();
   readonly applied: ReadyEntry[] = [];
   readonly forks: ReplicaId[] = [];
+  /** Of the snapshots, while it leads with them. */
+  keeper: SnapshotKeeper | undefined;
+  readonly upkeepTroubles: UpkeepTrouble[] = [];
+  readonly arrivals: { readonly author: ReplicaId; readonly witnesses: number }[] = [];
   readonly troubles: unknown[] = [];
   deposed = false;
   /** Of the last time it began to lead. */
@@ -70,6 +93,8 @@ export class Tab implements ReplicaHost {
   /** What is shown of that replica's registers may have changed. */
   onBoard: (replica: ReplicaId) => void = () => {};
   onWhispered: (publicKey: Uint8Array, whisper: Uint8Array) => Promise<void> = async () => {};
+  /** Signs and sends an order to truncate. */
+  onOrder: UpkeepHost["order"] = async () => false;
   onListing: (session: Session, listed: Listed) => void = () => {};
   /** What it gives to others that ask for blobs. */
   shelf: BlobShelf = noShelf;
@@ -112,8 +137,9 @@ export class Tab implements ReplicaHost {
    * Takes the lead: from here on this tab alone applies and speaks to others. The replica is closed
    * from the start if the tab has let go, or begun anew, in the meantime.
    */
-  async lead(topics: readonly RegisterTopic[] = [{ kind: "clock" }]): Promise<Replica> {
-    const { env, suite, space, gate, onBug } = this.#options;
+  async lead(others: readonly RegisterTopic[] = [{ kind: "clock" }]): Promise<Replica> {
+    const { env, suite, kv, space, gate, snapshots, onBug } = this.#options;
+    const topics = snapshots === undefined ? others : [...others, { kind: "snapshot" } as const];
     const turn = ++this.#turn;
     const leaderEpoch = await this.store.takeLeadership();
     this.leaderEpoch = leaderEpoch;
@@ -130,6 +156,7 @@ export class Tab implements ReplicaHost {
       if (own !== undefined) await desk.readBack(topic, own);
     }
     for (const register of base.registers) await this.board.take(register);
+    if (snapshots !== undefined) this.shelf = lendingShelf(new SnapshotShelf(kv, space.tag));
     const replica = new Replica(
       {
         env,
@@ -155,7 +182,49 @@ export class Tab implements ReplicaHost {
     this.#vector = base.applied.vector;
     this.desk = desk;
     this.replica = replica;
+    if (snapshots !== undefined)
+      await this.#keepSnapshots(snapshots, replica, desk, base.isPartial);
     return replica;
+  }
+
+  async #keepSnapshots(
+    { policy, engines, isOwner }: SnapshotOptions,
+    replica: Replica,
+    desk: RegisterDesk,
+    isPartial: boolean,
+  ): Promise<void> {
+    const { env, kv, space, gate, onBug } = this.#options;
+    this.keeper = new SnapshotKeeper({
+      env,
+      self: this.replicaId,
+      leaderEpoch: this.leaderEpoch,
+      keyring: this.keyring,
+      gate: gate ?? openGate,
+      store: this.store,
+      models: new ReadModels(kv),
+      shelf: new SnapshotShelf(kv, space.tag),
+      board: this.board,
+      desk,
+      noticeName: await this.keyring.registerName(topicName({ kind: "snapshot" })),
+      replica,
+      isPartial,
+      policy,
+      host: {
+        isIdle: true,
+        mayWrite: true,
+        isOwner: isOwner ?? false,
+        engines,
+        order: (number, snapshot, rows) => this.onOrder(number, snapshot, rows),
+        onArrived: (author, witnesses) => this.arrivals.push({ author, witnesses }),
+        onFilled: () => this.onChange(),
+        onTrouble: (trouble) => this.upkeepTroubles.push(trouble),
+        onChanged: () => {
+          replica.tick();
+          this.onChange();
+        },
+        onBug,
+      },
+    });
   }
 
   access(writeKey: SigningKey): SpaceAccess {
@@ -180,6 +249,8 @@ export class Tab implements ReplicaHost {
 
   close(): void {
     this.#turn++;
+    this.keeper?.close();
+    this.keeper = undefined;
     this.replica?.close();
     this.replica = undefined;
     this.desk = undefined;
@@ -202,6 +273,7 @@ export class Tab implements ReplicaHost {
       .take(register)
       .then(async () => {
         this.onBoard(register.replica);
+        this.keeper?.onNotice();
         // Ours, from a time this device forgot: what it says counts, and its number is used.
         if (topic !== undefined) await desk?.readBack(topic, register);
       })
@@ -219,6 +291,7 @@ export class Tab implements ReplicaHost {
   }
   onHoles(): void {}
   onListed(session: Session, listed: Listed): void {
+    this.keeper?.onListed(session, listed);
     this.onListing(session, listed);
   }
   onStoreTrouble(error: unknown): void {
@@ -228,6 +301,8 @@ export class Tab implements ReplicaHost {
   }
   onDeposed(): void {
     this.deposed = true;
+    this.keeper?.close();
+    this.keeper = undefined;
     this.replica = undefined;
     this.desk = undefined;
     this.onFenced();

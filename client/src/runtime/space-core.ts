@@ -151,6 +151,10 @@ export class SpaceCore {
         await this.#members.examine(entries);
         this.membership.set(this.#members.membership);
       },
+      restore: async (operations) => {
+        await this.#members.restore(operations);
+        this.membership.set(this.#members.membership);
+      },
     };
     this.board = new RegisterBoard(this.keyring);
     this.ledger = new ReceiptLedger(this.#ledgerOwner);

@@ -234,7 +234,9 @@ export class MemoryRelayStore implements RelayStore {
   async putOrder(space: SpaceTag, { number, bytes, dueMs }: StoredOrder): Promise<StoredOrder> {
     this.#assertOpen();
     const kept = this.#space(space);
-    if (kept.order !== undefined && number <= kept.order.number) return kept.order;
+    if (kept.order !== undefined && (!kept.isOrderDone || number <= kept.order.number)) {
+      return kept.order;
+    }
     kept.order = { number, bytes: bytes.slice(), dueMs };
     kept.isOrderDone = false;
     return kept.order;

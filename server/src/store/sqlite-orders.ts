@@ -1,4 +1,4 @@
-/** Owners' orders to truncate, as rows: the newest of each space, and whether it is carried out. */
+/** Owners' orders to truncate, as rows: one of each space, and whether it is carried out. */
 import { blob, integer, type Row, type Rows } from "./sqlite-rows.ts";
 import { makeSpace } from "./sqlite-spaces.ts";
 import type { StoredOrder } from "./store.ts";
@@ -17,7 +17,7 @@ export function putOrder(
     `INSERT INTO orders (space, number, due_ms, done, bytes) VALUES (?, ?, ?, 0, ?)
      ON CONFLICT (space) DO UPDATE SET number = excluded.number, due_ms = excluded.due_ms,
        done = 0, bytes = excluded.bytes
-     WHERE orders.number < excluded.number`,
+     WHERE orders.number < excluded.number AND orders.done = 1`,
     makeSpace(rows, space),
     number,
     dueMs,

@@ -345,12 +345,15 @@ export function relayStoreContract(
     });
 
     describe("orders", () => {
-      test("of a space are one: that with the greatest number", async () => {
+      test("of a space are one, and the next comes when it was carried out", async () => {
         const store = await freshStore();
         expect(await store.order(spaceA)).toBeUndefined();
         expect(plainOrder(await store.putOrder(spaceA, order(3)))).toEqual(order(3));
         expect(plainOrder(await store.putOrder(spaceA, order(2)))).toEqual(order(3));
         expect(plainOrder(await store.order(spaceA))).toEqual(order(3));
+        expect(plainOrder(await store.putOrder(spaceA, order(4)))).toEqual(order(3));
+        await store.orderDone(spaceA, 3);
+        expect(plainOrder(await store.putOrder(spaceA, order(2)))).toEqual(order(3));
         expect(plainOrder(await store.putOrder(spaceA, order(4)))).toEqual(order(4));
         expect(plainOrder(await store.order(spaceA))).toEqual(order(4));
         expect(await store.order(spaceB)).toBeUndefined();

@@ -117,9 +117,10 @@ export interface RelayStore extends LogStore {
   sweepBlobs(nowMs: number, countMax: number): Promise<number>;
 
   /**
-   * Keeps the order if its number is above the held one's, as one to be carried out; otherwise the
-   * held one stays, and is due when it was. Answers with the one that is held afterwards. Orders are
-   * outside the quota: a space that has used its own up needs them most.
+   * Keeps the order as one to be carried out if none is held, or one with a smaller number that was
+   * carried out; otherwise the held one stays, and is due when it was: an owner who orders oftener
+   * than the retention lasts would else never be obeyed. Answers with the one that is held afterwards.
+   * Orders are outside the quota: a space that has used its own up needs them most.
    */
   putOrder(space: SpaceTag, order: StoredOrder): Promise<StoredOrder>;
 

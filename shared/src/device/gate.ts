@@ -4,6 +4,7 @@
  */
 import type { ReplicaId } from "../id/id.ts";
 import type { OpenedEntry } from "./delivery.ts";
+import type { KeptOperation } from "./operation-rows.ts";
 
 export interface Gate {
   /** Monotone: a replica that was admitted stays admitted. */
@@ -13,4 +14,6 @@ export interface Gate {
    * from here on, before their entries are applied: the record is a set, order does not matter.
    */
   examine(entries: readonly OpenedEntry[]): Promise<void>;
+  /** The same for operations of the members' record as a device, or a snapshot, keeps them. */
+  restore(operations: readonly Omit<KeptOperation, "appliedAtMs">[]): Promise<void>;
 }

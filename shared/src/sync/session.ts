@@ -79,6 +79,8 @@ export interface SessionOwner {
 }
 
 export type Listed =
+  /** They hold what we hold: nobody lists anything. */
+  | { readonly kind: "equal"; readonly what: "heads" | "versions" }
   | { readonly kind: "heads"; readonly rows: readonly HeadRow[]; readonly isComplete: boolean }
   | {
       readonly kind: "versions";
@@ -629,8 +631,11 @@ export class Session implements RunSource, Holder {
         this.#sending.landed(replica, to);
       }
       this.#follow();
+      this.#owner.onListed(this, { kind: "equal", what: "heads" });
     } else this.#sendHeads();
-    if (!equalBytes(frame.registers, holdings.registerDigest())) this.#sendVersions();
+    if (equalBytes(frame.registers, holdings.registerDigest())) {
+      this.#owner.onListed(this, { kind: "equal", what: "versions" });
+    } else this.#sendVersions();
   }
 
   /** What is held here may be said now. */

@@ -103,7 +103,10 @@ export class Arrival {
 
   onListed(session: Session, listed: Listed): void {
     const lists = this.#listsOf(session);
-    if (listed.kind === "heads") {
+    if (listed.kind === "equal") {
+      if (listed.what === "heads") [lists.logs, lists.logsComplete] = [new Map(), true];
+      else [lists.notices, lists.noticesComplete] = [new Set(), true];
+    } else if (listed.kind === "heads") {
       if (lists.logsComplete) lists.logs = new Map();
       for (const { replica, from, to } of listed.rows) lists.logs.set(replica, { from, to });
       lists.logsComplete = listed.isComplete;
@@ -155,7 +158,10 @@ export class Arrival {
       expected.every((replica) => replica === self || notices.has(replica));
     if (!isHeard && now < this.#deadlineMs) return;
     const offer = offersOf(notices).find(
-      (each) => now >= (this.#uselessUntilMs.get(keyOf(each)) ?? Number.NEGATIVE_INFINITY),
+      (each) =>
+        now >= (this.#uselessUntilMs.get(keyOf(each)) ?? Number.NEGATIVE_INFINITY) &&
+        // Better the long way than one that others deny; where there is no other way, the best there is.
+        (isBelow || isBelieved(each)),
     );
     if (offer !== undefined) return this.#load(offer);
     // Nothing better than the entries themselves, as far as anybody has them.
@@ -256,5 +262,8 @@ export class Arrival {
     return new Map([...this.#options.host.heads].map(({ replica, to }) => [replica, to]));
   }
 }
+
+const isBelieved = ({ witnesses, refusedBy }: Offer): boolean =>
+  refusedBy.length === 0 || refusedBy.length < witnesses.length;
 
 const keyOf = ({ root }: Offer): string => root.chunks[0] ?? "";

@@ -1,0 +1,325 @@
+/**
+ * The snapshots of one space on one device, as its leading tab keeps them: how it comes in (arrival.ts),
+ * what it does when it is idle (upkeep.ts), and between them the database, the network and the members'
+ * record. Lives beside a `Replica`, and as long.
+ */
+import { isMalformed } from "../../bytes/malformed.ts";
+import type { VersionVector } from "../../clock/version-vector.ts";
+import type { Keyring } from "../../crypto/keyring.ts";
+import type { Env } from "../../env.ts";
+import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import { knownDocument } from "../../log/known-document.ts";
+import type { LogHead } from "../../log/store.ts";
+import type { TruncationRow } from "../../log/truncation.ts";
+import { codes } from "../../protocol/codes.ts";
+import type { BlobShelf } from "../../sync/blob-line.ts";
+import type { Exchange } from "../../sync/exchange.ts";
+import type { Listed, Session } from "../../sync/session.ts";
+import type { Gate } from "../gate.ts";
+import type { ReadModels } from "../read-models.ts";
+import type { RegisterBoard } from "../register-board.ts";
+import type { RegisterDesk } from "../register-desk.ts";
+import type { Application, AppliedState, DeviceStore } from "../store.ts";
+import { Arrival, type ArrivalHost } from "./arrival.ts";
+import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
+import { decodeOperations } from "./contents.ts";
+import { essentialsOf } from "./install.ts";
+import { encodeManifest, type Manifest, type Stored } from "./manifest.ts";
+import type { Offer } from "./notice.ts";
+import type { PendingPart } from "./pending-rows.ts";
+import { type SnapshotPolicy, snapshotPolicy } from "./policy.ts";
+import type { SnapshotShelf } from "./shelf.ts";
+import { SnapshotSource } from "./source.ts";
+import { Upkeep, type UpkeepHost, type UpkeepTrouble } from "./upkeep.ts";
+
+/** What the keeper takes of the replica beside it. */
+export interface KeptReplica {
+  readonly exchange: Exchange;
+  readonly applied: AppliedState;
+  /** Entries that are held and not applied. */
+  readonly unapplied: number;
+  install(fill: (before: AppliedState) => Promise<Application>): Promise<Application>;
+  completed(): void;
+}
+
+export interface KeeperHost {
+  /** Nobody is at work on this device: it has time to spare. */
+  readonly isIdle: boolean;
+  readonly mayWrite: boolean;
+  readonly isOwner: boolean;
+  /** Loads the engines of documents. */
+  engines(): Promise<SnapshotEngines>;
+  /** Signs the order as an owner and sends it to every relay that is connected. */
+  order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean>;
+  /** A snapshot of `author` was taken in, which so many others had replayed to the same. */
+  onArrived(author: ReplicaId, witnesses: number): void;
+  /** Something of a snapshot has come: who shows it may read it again. */
+  onFilled(document: DocumentId): void;
+  onTrouble(trouble: UpkeepTrouble): void;
+  /** Somebody may want to be called at another time, or has a register to publish. */
+  onChanged(): void;
+  onBug(error: unknown): void;
+}
+
+export interface KeeperOptions {
+  readonly env: Env;
+  readonly self: ReplicaId;
+  readonly leaderEpoch: number;
+  readonly keyring: Keyring;
+  readonly gate: Gate;
+  readonly store: DeviceStore;
+  readonly models: ReadModels;
+  readonly shelf: SnapshotShelf;
+  readonly board: RegisterBoard;
+  readonly desk: RegisterDesk;
+  /** What a `snapshot` register is called in this space. */
+  readonly noticeName: RegisterName;
+  readonly replica: KeptReplica;
+  /** Parts of a snapshot are still to come. */
+  readonly isPartial: boolean;
+  readonly policy?: SnapshotPolicy;
+  readonly host: KeeperHost;
+}
+
+/** Objects that are fetched at a time: the line of each session has places for as many. */
+const fetchedAtOnce = 4;
+
+export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
+  readonly #options: KeeperOptions;
+  readonly #source: SnapshotSource;
+  readonly #arrival: Arrival;
+  readonly #upkeep: Upkeep;
+  #engines: Promise<SnapshotEngines> | undefined;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    const { env, self, keyring, shelf, board, desk, replica, noticeName, isPartial } = options;
+    const policy = options.policy ?? snapshotPolicy;
+    const { suite, space } = keyring;
+    const sessions = () => replica.exchange.sessions;
+    this.#source = new SnapshotSource({ suite, space, shelf, sessions });
+    const source = this.#source;
+    const common = { env, self, board, source, policy, host: this };
+    this.#arrival = new Arrival({ ...common, noticeName, isPartial });
+    this.#upkeep = new Upkeep({ ...common, space, desk, shelf });
+  }
+
+  /** How far the device has come in: `settled` when nothing is missing that a snapshot would bring. */
+  get phase(): Arrival["phase"] {
+    return this.#arrival.phase;
+  }
+
+  /** Somebody has opened a document of which a part is still to come. */
+  want(document: DocumentId): void {
+    this.#arrival.want(document);
+  }
+
+  onListed(session: Session, listed: Listed): void {
+    this.#arrival.onListed(session, listed);
+  }
+
+  onClosed(session: Session): void {
+    this.#arrival.onClosed(session);
+  }
+
+  /** What somebody says of snapshots is on the board. */
+  onNotice(): void {
+    this.#arrival.decide();
+    this.#options.host.onChanged();
+  }
+
+  wakeAtMs(): number {
+    return Math.min(this.#arrival.wakeAtMs(), this.#upkeep.wakeAtMs());
+  }
+
+  tick(): void {
+    this.#arrival.tick();
+    if (this.#arrival.phase !== "settled") return;
+    this.#upkeep.tick().catch((error: unknown) => this.#options.host.onBug(error));
+  }
+
+  close(): void {
+    this.#arrival.close();
+    this.#upkeep.close();
+  }
+
+  // ArrivalHost and UpkeepHost
+
+  get applied(): VersionVector {
+    return this.#options.replica.applied.vector;
+  }
+
+  get heads(): Iterable<LogHead> {
+    return this.#options.replica.exchange.holdings.logs.values();
+  }
+
+  get sessions(): Iterable<Session> {
+    return this.#options.replica.exchange.sessions;
+  }
+
+  get mayWrite(): boolean {
+    return this.#options.host.mayWrite;
+  }
+
+  get isOwner(): boolean {
+    return this.#options.host.isOwner;
+  }
+
+  get isIdle(): boolean {
+    const { host, replica } = this.#options;
+    return host.isIdle && replica.unapplied === 0;
+  }
+
+  holdBack(): void {
+    this.#options.replica.exchange.holdBack();
+  }
+
+  tellHeads(): void {
+    this.#options.replica.exchange.tellHeads();
+  }
+
+  onChanged(): void {
+    this.#options.host.onChanged();
+  }
+
+  onTrouble(trouble: UpkeepTrouble): void {
+    this.#options.host.onTrouble(trouble);
+  }
+
+  order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean> {
+    return this.#options.host.order(number, snapshot, rows);
+  }
+
+  async checkpointPorts(): Promise<CheckpointPorts> {
+    const { env, keyring, gate, host, store, shelf } = this.#options;
+    const { space } = keyring;
+    this.#engines ??= host.engines();
+    return {
+      log: {
+        heads: () => store.heads(space),
+        read: (replica, first, bytesMax) => store.read(space, replica, first, bytesMax),
+        hashes: (replica, first, last) => store.hashes(space, replica, first, last),
+      },
+      blobs: { get: (id) => this.#source.blob(id), put: (blobs) => shelf.put(blobs) },
+      keyring,
+      gate,
+      engines: await this.#engines,
+      random: env.random,
+    };
+  }
+
+  // Coming in
+
+  async install(offer: Offer, manifest: Manifest): Promise<Application | "unusable"> {
+    const { keyring, gate, replica, store, leaderEpoch, shelf, env, host } = this.#options;
+    const { space } = keyring;
+    const given = await this.#fetch(atOnceOf(manifest, this.#known("catalog")));
+    if (given === undefined || !essentialsOf(manifest).every((stored) => given.has(stored))) {
+      return "unusable";
+    }
+    const members = this.#known("membership");
+    const replicas = manifest.logs.map((log) => log.replica);
+    for (const part of manifest.parts) {
+      if (part.kind !== "operations" || part.document !== members) continue;
+      const operations = decodeOperations(given.get(part) ?? new Uint8Array(), replicas);
+      if (isMalformed(operations)) return "unusable";
+      await gate.restore(operations);
+    }
+    // By its own record: who published it must be one of those it lets in.
+    if (!gate.admitted(offer.author)) return "unusable";
+    const outcome = await replica.install(async (before) => {
+      const installation = { manifest, given, appliedAtMs: env.clock.now() };
+      const installing = await store.install(space, leaderEpoch, before, installation);
+      return installing === "refused" || installing === "forked" ? "moved" : installing;
+    });
+    if (outcome !== "applied") return "unusable";
+    const bytes = encodeManifest(manifest);
+    await shelf.keep(bytes);
+    await shelf.hold({ manifest: bytes, root: offer.root.chunks });
+    host.onArrived(offer.author, offer.witnesses.length);
+    return "applied";
+  }
+
+  async fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete"> {
+    const { keyring, models, replica } = this.#options;
+    const pending = inOrder(await models.pending(keyring.space), first);
+    if (pending.length === 0) {
+      replica.completed();
+      return "complete";
+    }
+    // What cannot be had now must not hold up the others.
+    for (let at = 0; at < pending.length; at += fetchedAtOnce) {
+      const some = pending.slice(at, at + fetchedAtOnce);
+      const filled = await Promise.all(some.map((part) => this.#fill(part)));
+      if (filled.includes(true)) return "filled";
+    }
+    return "not to be had";
+  }
+
+  async #fill(part: PendingPart): Promise<boolean> {
+    const { keyring, store, leaderEpoch, env, host } = this.#options;
+    const plain = await this.#source.object(part.row.object);
+    if (!(plain instanceof Uint8Array)) return false;
+    const now = env.clock.now();
+    const outcome = await store.fill(keyring.space, leaderEpoch, part, plain, now);
+    if (outcome !== "applied") return outcome === "moved";
+    host.onFilled(part.document);
+    return true;
+  }
+
+  /** What could be had of these; undefined if one of them is void. */
+  async #fetch(all: readonly Stored[]): Promise<Map<Stored, Uint8Array> | undefined> {
+    const given = new Map<Stored, Uint8Array>();
+    let isVoid = false;
+    for (let at = 0; at < all.length; at += fetchedAtOnce) {
+      const some = all.slice(at, at + fetchedAtOnce);
+      await Promise.all(
+        some.map(async (stored) => {
+          const plain = await this.#source.object(stored.object);
+          if (plain instanceof Uint8Array) given.set(stored, plain);
+          else isVoid ||= plain === "void";
+        }),
+      );
+    }
+    return isVoid ? undefined : given;
+  }
+
+  #known(name: "membership" | "catalog"): DocumentId {
+    const { suite, space } = this.#options.keyring;
+    return knownDocument(suite, space, name);
+  }
+}
+
+/** Channels whose newest messages are there from the first moment; the others follow. */
+const channelsAtOnce = 32;
+
+/** What a person sees first: members, settings, the list of notes, the newest messages. */
+function atOnceOf(manifest: Manifest, catalog: DocumentId): Stored[] {
+  const channels = manifest.parts.flatMap((part) => {
+    const newest = part.kind === "channel" ? part.segments.at(-1) : undefined;
+    return newest === undefined ? [] : [newest];
+  });
+  const list = manifest.parts.find((part) => part.kind === "engine" && part.document === catalog);
+  return [
+    ...essentialsOf(manifest),
+    ...(list?.kind === "engine" ? [list] : []),
+    ...channels.slice(0, channelsAtOnce),
+  ];
+}
+
+/** Those that somebody waits for, then notes, then messages from the newest back. */
+function inOrder(pending: readonly PendingPart[], first: ReadonlySet<DocumentId>): PendingPart[] {
+  const rank = ({ document, row }: PendingPart): number =>
+    first.has(document) ? 0 : row.kind === "segment" ? 2 : 1;
+  const age = ({ row }: PendingPart): string => (row.kind === "segment" ? row.first : "");
+  return [...pending].sort(
+    (a, b) => rank(a) - rank(b) || (age(a) === age(b) ? 0 : age(a) < age(b) ? 1 : -1),
+  );
+}
+
+/** Blobs of this device, for others: it lends what it holds and keeps nothing for anybody. */
+export const lendingShelf = (shelf: SnapshotShelf): BlobShelf => ({
+  keep: (blobs) => Promise.resolve(blobs),
+  get: (blob) => shelf.get(blob),
+  put: () => Promise.resolve(codes.forbidden),
+});
