@@ -30,7 +30,7 @@ import type { Device } from "./device.ts";
 import { diagnose } from "./diagnostics.ts";
 import { IdentityRecord, type OwnIdentity } from "./identity.ts";
 import { findInvite, refusal, redeemInvite } from "./invites.ts";
-import { Leader } from "./leader.ts";
+import type { Leader } from "./leader.ts";
 import { LeaderLink } from "./leader-link.ts";
 import { Leadership } from "./leadership.ts";
 import { Cell, derived, sameValue } from "./observable.ts";
@@ -486,7 +486,23 @@ export class LiveApp implements App {
   }
 
   #lead(epoch: number, durable: boolean): void {
-    this.#leader = new Leader({
+    this.#epoch = epoch;
+    for (const space of this.#spaces.get()) this.#leadSpace(space);
+    this.#beginToLead(epoch, durable).catch((error: unknown) => {
+      // The file of the network's part could not be had: it comes with the next try.
+      this.#device.troubles.storage("leading", error);
+      setTimeout(() => {
+        if (this.#epoch === epoch && !this.#closed) this.#lead(epoch, durable);
+      }, leadAgainMs);
+    });
+  }
+
+  /** What speaks to the network is loaded after the first paint, and by the tab that leads alone. */
+  async #beginToLead(epoch: number, durable: boolean): Promise<void> {
+    const { Leader: LeadingTab } = await import("./leader.ts");
+    if (this.#epoch !== epoch || this.#closed) return;
+    this.#device.troubles.storage("leading", undefined);
+    this.#leader = new LeadingTab({
       device: this.#device,
       epoch,
       cores: this.#cores,
@@ -494,9 +510,7 @@ export class LiveApp implements App {
       durable,
       onDeposed: () => this.#fenced(),
     });
-    this.#epoch = epoch;
     this.#link.setLeader(this.#leader);
-    for (const space of this.#spaces.get()) this.#leadSpace(space);
     this.#attention.sayAll();
   }
 
@@ -523,6 +537,9 @@ export class LiveApp implements App {
     troubles.raise({ kind: "storage evicted", atMs: env.clock.now() });
   }
 }
+
+/** After the file of the network's part could not be had. */
+const leadAgainMs = 3_000;
 
 /** What the browser says of room changes slowly. */
 const lookAtStorageEveryMs = 60_000;
