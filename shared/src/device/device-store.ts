@@ -28,8 +28,7 @@ import type {
   ReadyEntry,
   WriterBase,
 } from "./store.ts";
-import { fill, install, type Installation, installedStores, prepare } from "./snapshot/install.ts";
-import { appliedStateOf } from "./snapshot/manifest.ts";
+import type { Installation } from "./snapshot/install.ts";
 import type { PendingPart } from "./snapshot/pending-rows.ts";
 import { stores } from "./stores.ts";
 import { replaceTail } from "./tail-rows.ts";
@@ -165,6 +164,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     before: AppliedState,
     installation: Installation,
   ): Promise<Installing> {
+    const { prepare, install, installedStores } = await loadInstall();
     const prepared = prepare(this.#suite, installation);
     if (isMalformed(prepared)) return "refused";
     const { manifest } = installation;
@@ -177,8 +177,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
         const begun = await beginLog(tx, this.#suite, space, log);
         if (begun.kind === "fork") throw new Forked();
       }
-      await install(tx, space, prepared);
-      tx.put(stores.applied, space, appliedStateOf(manifest, version + 1));
+      tx.put(stores.applied, space, await install(tx, space, prepared, version + 1));
       return "applied";
     };
     try {
@@ -196,6 +195,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     bytes: Uint8Array,
     appliedAtMs: number,
   ): Promise<Filling> {
+    const { fill, installedStores } = await loadInstall();
     const scope = [stores.applied, ...installedStores];
     return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
       const replicas = [...(await appliedOf(tx, space)).vector.keys()];
@@ -222,6 +222,21 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       epoch > 0 && (await leaderEpochOf(tx)) === epoch ? body(tx) : "fenced",
     );
   }
+}
+
+let loading: ReturnType<typeof importInstall> | undefined;
+const importInstall = () => import("./snapshot/install.ts");
+
+/**
+ * What fills a database from a snapshot: few devices ever do, so that it is not with them before the
+ * first paint. Who cannot wait for a file in the middle of something (the simulator) loads it before.
+ */
+export function loadInstall(): ReturnType<typeof importInstall> {
+  loading ??= importInstall().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
 }
 
 /** Ends an installation without effect. */

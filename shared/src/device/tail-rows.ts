@@ -61,7 +61,7 @@ export interface TailLength {
 }
 
 /** A row of `documents`. */
-interface DocumentRow {
+export interface DocumentRow {
   /** Number of the last update; of the last one in the snapshot. */
   readonly last: number;
   readonly snapshot: number;
@@ -191,52 +191,6 @@ export async function tailLengths(tx: Reading, space: SpaceTag): Promise<TailLen
   );
 }
 
-/**
- * Empties all tails and takes all snapshots away. What comes next is numbered above everything that
- * was ever there, and behind a snapshot: who has a document open and asks for what came after its
- * last update (`updatesAfter`) is told to read it anew.
- */
-export async function restartTails(tx: Writing, space: SpaceTag): Promise<void> {
-  const { from, before } = beginningWith(space);
-  const rows = await tx.range(stores.documents, { from, before });
-  tx.deleteRange(stores.tails, from, before);
-  tx.deleteRange(stores.snapshots, from, before);
-  for (const { key, value } of rows) {
-    const { last } = value as DocumentRow;
-    tx.put(stores.documents, key, restartedRow(last));
-  }
-}
-
-const restartedRow = (last: number): DocumentRow => ({
-  last: last + 1,
-  snapshot: last + 1,
-  bytes: 0,
-  newest: 0,
-});
-
-/** After `restartTails`: the document begins behind a snapshot, which may come later. */
-export async function beginBehindSnapshot(
-  tx: Writing,
-  space: SpaceTag,
-  document: DocumentId,
-): Promise<void> {
-  const row = await documentRow(tx, space, document);
-  if (row.snapshot === 0) tx.put(stores.documents, [space, document], restartedRow(row.last));
-}
-
-/** The snapshot behind which the document began, whatever was appended since. */
-export async function putSnapshot(
-  tx: Writing,
-  space: SpaceTag,
-  document: DocumentId,
-  bytes: Uint8Array,
-  vector: VersionVector,
-): Promise<void> {
-  const { snapshot: upTo } = await documentRow(tx, space, document);
-  const snapshot: Snapshot = { bytes, upTo, vector };
-  tx.put(stores.snapshots, [space, document], snapshot);
-}
-
 /** The rows from the one that holds the update `from` on, in order. */
 async function tailFrom(
   tx: Reading,
@@ -272,7 +226,7 @@ async function tailRow(
   return unpackUpdates(row as UpdateColumns);
 }
 
-const documentRow = async (
+export const documentRow = async (
   tx: Reading,
   space: SpaceTag,
   document: DocumentId,

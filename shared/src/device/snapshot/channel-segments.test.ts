@@ -147,7 +147,7 @@ describe("a channel's segments", () => {
       const bytes = new Uint8Array(25);
       bytes.set(id.replica.match(/../g)?.map((hex) => Number.parseInt(hex, 16)) ?? []);
       new DataView(bytes.buffer).setUint32(20, id.seq);
-      const [high = 0, low = 0] = sha256(labelled("skein/segment/1", bytes));
+      const [high = 0, low = 0] = sha256(labelled("skein/cut/1", bytes));
       return (high % 2) * 256 + low === 0;
     };
     const cuts: number[] = [];

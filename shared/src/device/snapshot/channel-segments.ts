@@ -8,7 +8,7 @@
  * A segment ends before a message that
  *   - finds `messagesMax` messages in it, or `textUnitsMax` of text (UTF-16 units); or
  *   - finds `messagesMin` in it and is a *boundary*: the last nine bits of
- *     `H("skein/segment/1", replica 16 ‖ seq u64 ‖ index u8)[:2]` are zero.
+ *     `H("skein/cut/1", replica 16 ‖ seq u64 ‖ index u8)[:2]` are zero.
  *
  * So a segment holds some thousand messages. Where a segment begins, what follows no longer depends on
  * what came before it; that is why a change goes no further than to the next cut both have. Nobody
@@ -102,7 +102,7 @@ class Piece {
 
   #isBoundary({ replica, seq, index }: OpId): boolean {
     const id = new Writer(25).raw(bytesOfId(replica)).u64(seq).u8(index).finish();
-    const [high = 0, low = 0] = this.#suite.hash("skein/segment/1", id);
+    const [high = 0, low = 0] = this.#suite.hash("skein/cut/1", id);
     return ((high * 0x100 + low) & this.#limits.boundaryMask) === 0;
   }
 

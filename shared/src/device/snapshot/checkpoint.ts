@@ -105,7 +105,7 @@ export interface CheckpointPorts {
   readonly log: ReplayedLogs;
   readonly blobs: SnapshotBlobs;
   readonly keyring: Keyring;
-  readonly gate: Gate;
+  readonly gate: Pick<Gate, "admitted" | "examine">;
   readonly engines: SnapshotEngines;
   readonly random: Random;
   /** Others only where tests cut small channels. */

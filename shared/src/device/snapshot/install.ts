@@ -15,8 +15,8 @@ import type { Writing } from "../kv.ts";
 import { type ChannelCounts, channelCounts, placeMessages } from "../message-rows.ts";
 import { keepOperation } from "../operation-rows.ts";
 import { replayParked } from "../projection.ts";
+import type { AppliedState } from "../store.ts";
 import { stores } from "../stores.ts";
-import { beginBehindSnapshot, putSnapshot, restartTails } from "../tail-rows.ts";
 import {
   decodeMessages,
   decodeOperations,
@@ -25,6 +25,7 @@ import {
   type SnapshotOperation,
 } from "./contents.ts";
 import {
+  appliedStateOf,
   type ChannelPart,
   type Manifest,
   messagesIn,
@@ -39,6 +40,7 @@ import {
   nameOfPending,
   putPending,
 } from "./pending-rows.ts";
+import { beginBehindSnapshot, putSnapshot, restartTails } from "./tail-beginnings.ts";
 
 /** A snapshot as a device begins with it. */
 export interface Installation {
@@ -172,13 +174,15 @@ export const installedStores = [
 
 /**
  * Replaces all that is derived from the space's entries by what the manifest says of those under its
- * vector. Drafts, receipts, and the catalog as it was painted last, stay.
+ * vector. Drafts, receipts, and the catalog as it was painted last, stay. The state of delivery that
+ * this comes to, as its number `version`.
  */
 export async function install(
   tx: Writing,
   space: SpaceTag,
   { manifest, sessions, contents, appliedAtMs }: Prepared,
-): Promise<void> {
+  version: number,
+): Promise<AppliedState> {
   const { from, before } = beginningWith(space);
   for (const store of replacedStores) tx.deleteRange(store, from, before);
   await restartTails(tx, space);
@@ -222,6 +226,7 @@ export async function install(
     }
   }
   await replayParked(tx, space);
+  return appliedStateOf(manifest, version);
 }
 
 /** Those of which nothing stays; tails and snapshots have more to them (`restartTails`). */
