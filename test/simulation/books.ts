@@ -46,7 +46,7 @@ export interface Write {
   /** What the device had applied when it was written, and the greatest Lamport time of that. */
   readonly past: VersionVector;
   readonly pastLamport: number;
-  /** Seq of the entry that carries it, as it was applied somewhere. */
+  /** Seq of the entry that carries it, as its author's device committed it or somebody applied it. */
   entry: number | undefined;
 }
 
@@ -60,6 +60,7 @@ interface Rows {
 /** An entry as somebody applied it, with how many rows its log adds up to it. */
 interface Known extends Readonly<Rows> {
   readonly hash: Uint8Array;
+  readonly lamport: number;
   readonly write: Write;
 }
 
@@ -95,6 +96,8 @@ export class Books {
   readonly #writesByPart = new Map<string, Write>();
   readonly #entries = new Map<ReplicaId, Known[]>();
   readonly #devices = new Map<ReplicaId, SimDevice>();
+  /** Own entries as their devices committed them: hashes by seq. */
+  readonly #own = new Map<SimDevice, Map<number, string>>();
   readonly #shown = new Map<SimDevice, Shown>();
   readonly #relays = new WeakMap<Connection, SimRelay>();
   readonly #attempts = new Map<string, Attempts>();
@@ -162,8 +165,11 @@ export class Books {
   }
 
   wrote(write: Write, seq: number): void {
-    this.waiting.push(write);
     const { device, name } = write;
+    // Of two branches of its log everybody holds the other one.
+    if (device.forkedAt !== undefined) return;
+    write.entry ??= seq;
+    this.waiting.push(write);
     this.#ground.say(`device ${device.index} wrote ${name} as ${seq}`);
     if (seqOf(device.disk.durable, device.replica) < seq) {
       this.#ground.violated(`device ${device.index} shows ${name} as waiting before its commit`);
@@ -173,9 +179,10 @@ export class Books {
   // Applying
 
   /** A leader is about to project these entries: what they say, and that it is the same everywhere. */
-  learn(entries: readonly ReadyEntry[]): void {
+  learn(device: SimDevice, entries: readonly ReadyEntry[]): void {
     for (const entry of entries) {
-      const { replica, seq, hash } = entry;
+      const { replica, seq, hash, lamport } = entry;
+      if (device.forkedAt !== undefined && replica === device.replica) continue;
       const known = this.#entriesOf(replica);
       const before = known[seq - 1];
       if (before !== undefined) {
@@ -194,10 +201,14 @@ export class Books {
       }
       write.entry = seq;
       const last = known[seq - 2];
+      if (last !== undefined && lamport <= last.lamport) {
+        this.#ground.violated(`${short(replica)}:${seq} does not come after the entry before it`);
+      }
       const rowsIn = (document: DocumentId): number =>
         write.document === document ? write.rows : 0;
       known[seq - 1] = {
         hash: hash.slice(),
+        lamport,
         write,
         messages: (last?.messages ?? 0) + rowsIn(channel),
         updates: (last?.updates ?? 0) + rowsIn(note),
@@ -209,6 +220,7 @@ export class Books {
   /** Views were told of these entries, on top of `before`: in causal order, none twice, none left out. */
   applied(tab: SimTab, entries: readonly ReadyEntry[], before: VersionVector): void {
     const { device } = tab;
+    if (device.forkedAt !== undefined) return;
     const who = `device ${device.index}`;
     const { told } = this.#shownBy(device);
     const seen = new Map(before);
@@ -251,6 +263,9 @@ export class Books {
         }
         shown.applied = vector;
         for (const [replica, seq] of vector) raise(shown.appliedEver, replica, seq);
+      } else if (store === stores.heads && (key as readonly string[])[1] === device.replica) {
+        this.#ownHead(device, value as { to: number; hash: Uint8Array });
+        continue;
       } else if (store === stores.channels && document === channel) {
         shown.messages = (value as { count: number }).count;
       } else if (store === stores.documents && document === note) {
@@ -263,12 +278,24 @@ export class Books {
     if (touched) this.#compareModels(device, shown);
   }
 
+  /** An own entry is committed where another one stood: after the profile was put back. */
+  #ownHead(device: SimDevice, { to, hash }: { to: number; hash: Uint8Array }): void {
+    const { faults, forks } = this.#ground.options;
+    if (faults["profile restored"] === 0) return;
+    const own = this.#own.get(device) ?? new Map<number, string>();
+    this.#own.set(device, own);
+    const before = own.get(to);
+    own.set(to, toHex(hash));
+    if (before === undefined || before === own.get(to) || device.forkedAt !== undefined) return;
+    if (!forks) this.#ground.violated(`device ${device.index} forked its log at ${to}`);
+    device.forkedAt = seqOf(device.disk.durableEver, device.replica);
+    this.#ground.struck("log forked");
+  }
+
   /** The power is back: relaxed rows may be gone, whole transactions of them; nothing strict is. */
   async powerCut(device: SimDevice): Promise<void> {
-    const shown = this.#shownBy(device);
     const { tag } = this.#ground.space;
-    const scope = [stores.heads, stores.applied, stores.channels, stores.documents];
-    await device.disk.inspect().read(scope, async (tx) => {
+    await device.disk.inspect().read([stores.heads], async (tx) => {
       for (const [replica, seq] of device.disk.durable) {
         const row = (await tx.get(stores.heads, [tag, replica])) as { to: number } | undefined;
         if ((row?.to ?? 0) >= seq) continue;
@@ -276,6 +303,23 @@ export class Books {
           `device ${device.index} lost ${short(replica)}:${seq} with its power`,
         );
       }
+    });
+    await this.#readBack(device);
+  }
+
+  /** All that the device has stored is as it was a while ago: it shows what it showed then. */
+  async restored(device: SimDevice): Promise<void> {
+    const shown = this.#shownBy(device);
+    shown.clocks.clear();
+    shown.marks.clear();
+    await this.#readBack(device);
+  }
+
+  async #readBack(device: SimDevice): Promise<void> {
+    const shown = this.#shownBy(device);
+    const { tag } = this.#ground.space;
+    const scope = [stores.applied, stores.channels, stores.documents];
+    await device.disk.inspect().read(scope, async (tx) => {
       const state = (await tx.get(stores.applied, tag)) as AppliedState | undefined;
       const counts = (await tx.get(stores.channels, [tag, channel])) as
         | { count: number }
@@ -335,7 +379,7 @@ export class Books {
     const clockBefore = tab.clocksShown.get(replica);
     if (clock !== clockBefore) {
       for (const [author, seq] of clock) {
-        if (seqOf(subject.disk.durable, author) < seq) {
+        if (seqOf(subject.disk.durableEver, author) < seq) {
           this.#ground.violated(`${about} to have ${short(author)}:${seq}, which it could lose`);
         }
         if (seqOf(appliedEver, author) < seq) {
@@ -373,14 +417,22 @@ export class Books {
   leads(tab: SimTab, before: { readonly clocks: Vectors; readonly marks: Vectors }): void {
     const { board } = tab.tab;
     for (const [replica, clock] of before.clocks) {
-      if (dominates(board.clock(replica), clock)) continue;
+      if (this.#mayForget(replica) || dominates(board.clock(replica), clock)) continue;
       this.#ground.violated(`device ${tab.device.index} forgot what others have`);
     }
     for (const [replica, mark] of before.marks) {
-      if (dominates(board.readMark(channel, replica), mark)) continue;
+      if (this.#mayForget(replica) || dominates(board.readMark(channel, replica), mark)) continue;
       this.#ground.violated(`device ${tab.device.index} forgot what others have read`);
     }
     for (const replica of this.#devices.keys()) this.receipts(tab, replica);
+  }
+
+  /**
+   * A restored device may number a register as one of its own that it has forgotten. Stores keep one of
+   * the two, and what the other one said is back a second later, when both are published as one.
+   */
+  #mayForget(replica: ReplicaId): boolean {
+    return this.#devices.get(replica)?.isRestored === true;
   }
 
   whisper(from: ReplicaId, text: string): void {
@@ -461,6 +513,7 @@ export class Books {
 
   /** Read models hold the effect of each applied entry once. */
   #compareModels(device: SimDevice, shown: Shown): void {
+    if (device.forkedAt !== undefined) return;
     const should: Rows = { messages: 0, updates: 0, changes: 0 };
     for (const [replica, seq] of shown.applied) {
       const known = this.#entriesOf(replica)[seq - 1];
@@ -481,6 +534,15 @@ export class Books {
   /** How many updates of the note and changes of the catalog a device's database holds. */
   rowsOf(device: SimDevice): Readonly<Rows> {
     return this.#shownBy(device);
+  }
+
+  /** The entry that stands there, as whoever applied it first saw it. */
+  hashOf(replica: ReplicaId, seq: number): Uint8Array | undefined {
+    return this.#entriesOf(replica)[seq - 1]?.hash;
+  }
+
+  writeNamed(name: string): Write | undefined {
+    return this.#writesByName.get(name);
   }
 
   /** What was written, as it stands in the read model of a document. */

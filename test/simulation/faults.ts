@@ -1,10 +1,15 @@
 /** Each fault as it strikes, and the end of all of them. */
+import { seqOf } from "@skein/shared/clock/version-vector.ts";
 import { attack } from "./hostile.ts";
 import type { FaultKind } from "./options.ts";
+import { flipBits, isAllKeptElsewhere } from "./rot.ts";
+import type { SimDevice } from "./sim-device.ts";
+import type { DiskCopy } from "./sim-disk.ts";
+import type { SimStore } from "./sim-store.ts";
 import type { World } from "./world.ts";
 
-/** Strikes where it can; what cannot be struck now is left alone. */
-export function strike(world: World, kind: FaultKind): void {
+/** Strikes where it can, in no time; what cannot be struck now is left alone. */
+export async function strike(world: World, kind: FaultKind): Promise<void> {
   const { ground } = world;
   const { dice, schedule } = ground;
   const device = dice.pick(world.devices);
@@ -46,9 +51,7 @@ export function strike(world: World, kind: FaultKind): void {
       });
       break;
     case "relay store restored":
-      relay.restore(ground.nowMs - dice.between(100, 4_000)).catch((error: unknown) => {
-        ground.bug(error);
-      });
+      await restoreStore(world, relay.store, ground.nowMs - dice.between(100, 4_000));
       break;
     case "relay disk failure":
       relay.diskFails = true;
@@ -87,6 +90,15 @@ export function strike(world: World, kind: FaultKind): void {
         device.disk.full = false;
       });
       break;
+    case "flipped bits":
+      if (!(await flipBits(world, device))) return;
+      break;
+    case "profile restored": {
+      const copy = await device.disk.copy();
+      putBackLater(world, device, copy, ground.nowMs + dice.between(100, 2_000));
+      // It counts when it is put back.
+      return;
+    }
     case "hostile":
       attack(ground, relay, device).catch((error: unknown) => ground.bug(error));
       break;
@@ -96,6 +108,42 @@ export function strike(world: World, kind: FaultKind): void {
       return;
   }
   ground.struck(kind);
+}
+
+/** All relays that stand on it stop, and start again with the store as it was then. */
+async function restoreStore(world: World, store: SimStore, atMs: number): Promise<void> {
+  const relays = world.relays.filter((relay) => relay.store === store);
+  for (const relay of relays) relay.crash();
+  await store.restore(atMs);
+  for (const relay of relays) relay.start();
+}
+
+/** Best when the device has sent something since: at the latest then, if it may be at all. */
+function putBackLater(world: World, device: SimDevice, copy: DiskCopy, untilMs: number): void {
+  const { ground } = world;
+  const { disk, replica } = device;
+  const head = seqOf(disk.durable, replica);
+  const tryIt = async (): Promise<void> => {
+    if (!ground.faulty || device.forkedAt !== undefined || !device.hasOwnLog) return;
+    const isLate = ground.nowMs >= untilMs;
+    const isGrown = seqOf(disk.durable, replica) > head;
+    if ((isGrown || isLate) && (await isAllKeptElsewhere(world, device))) await putBack();
+    else if (!isLate) later();
+  };
+  const putBack = async (): Promise<void> => {
+    const to = seqOf(disk.durable, replica);
+    await device.restore(copy);
+    ground.struck("profile restored");
+    ground.say(
+      `device ${device.index} has its own log to ${seqOf(disk.durable, replica)} of ${to}`,
+    );
+    ground.schedule.after(ground.dice.between(10, 1_000), () => {
+      if (device.tabs.length === 0) device.openTab();
+    });
+  };
+  const later = (): void =>
+    ground.schedule.after(50, () => void tryIt().catch((error: unknown) => ground.bug(error)));
+  later();
 }
 
 /** All faults end; what they broke stays broken until the code mends it, and who is frozen wakes later. */

@@ -137,7 +137,7 @@ const attacks: Readonly<Record<AttackName, Attack>> = {
     key: "write",
     codes: [codes.entryRefused],
     begin: async (party) => {
-      const { disk } = party.relay;
+      const { disk } = party.relay.store;
       const [register] = await disk.registers(party.space.tag);
       if (register === undefined) return party.begin("forged entry");
       // A newer number, under the signature of this one.

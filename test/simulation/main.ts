@@ -53,6 +53,13 @@ const expected: readonly string[] = [
   "refused write",
   "whisper heard",
   "window full",
+  "damage noticed",
+  "mended in place",
+  "damaged log told",
+  "log forked",
+  "forked log told",
+  "own log taken back",
+  "heard over the bus",
   ...(values.opaque
     ? []
     : ["documents compared", "documents compacted", "snapshot met", "peer continued"]),

@@ -9,17 +9,22 @@ import { LogDigest } from "@skein/shared/log/digest.ts";
 import { registerLabels } from "@skein/shared/log/register.ts";
 import type { NotePeer } from "@skein/client/runtime/note-peers.ts";
 import type { Frame } from "@skein/shared/protocol/messages.ts";
+import { Exchange } from "@skein/shared/sync/exchange.ts";
+import { Mending } from "@skein/shared/sync/mending.ts";
 import { Connection } from "@skein/shared/sync/connection.ts";
 import { accessLabels } from "@skein/shared/protocol/access.ts";
 import { Replica } from "@skein/shared/replica.ts";
-import { type Kv, KvFailure } from "@skein/shared/device/kv.ts";
+import { type Kv, KvFailure, type Reading } from "@skein/shared/device/kv.ts";
+import { joined, newSegment, type Segment } from "@skein/shared/device/log-segments.ts";
 import { project, projectedStores } from "@skein/shared/device/projection.ts";
 import { stores } from "@skein/shared/device/stores.ts";
 import type { Appended, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { Retry } from "@skein/shared/sync/retry.ts";
+import type { Bus } from "../../server/src/bus/bus.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
 import type { Tab } from "../support/party.ts";
-import { type Mix, optionsOf } from "./options.ts";
+import { toySuite } from "../support/toy-suite.ts";
+import { type Mix, optionsOf, usualMix } from "./options.ts";
 import type { Prng } from "./prng.ts";
 import { type Outcome, run } from "./run.ts";
 import type { SimDocuments } from "./sim-documents.ts";
@@ -32,6 +37,7 @@ export interface Mutant {
   readonly mix?: Partial<Mix>;
   readonly relayStore?: (store: RelayStore) => RelayStore;
   readonly relaySuite?: (suite: Suite) => Suite;
+  readonly relayBus?: (bus: Bus) => Bus;
   readonly kv?: (kv: Kv, dice: Prng) => Kv;
   readonly tab?: (tab: Tab, kv: Kv) => void;
   readonly desk?: (desk: RegisterDesk) => void;
@@ -304,10 +310,70 @@ export const mutants: readonly Mutant[] = [
       };
     },
   },
+  {
+    name: "check values not verified",
+    breaks: "damaged bytes are taken for no entries",
+    mix: { often: ["flipped bits"] },
+    kv: (kv, dice) => believingSegments(kv, toySuite(dice)),
+  },
+  {
+    name: "damaged entries not asked for",
+    breaks: "what is damaged here is taken from whoever has it",
+    mix: { often: ["flipped bits"] },
+    plant: () => replaced(Mending.prototype, "ask", () => () => {}),
+  },
+  {
+    name: "mended in memory only",
+    breaks: "what came for damaged entries stands in their place",
+    mix: { often: ["flipped bits"] },
+    tab: ({ store }) => {
+      store.repair = async () => "repaired";
+    },
+  },
+  {
+    name: "lost entries not told",
+    breaks: "a device knows which own entries are lost",
+    mix: { lonelyDamage: 1 },
+    plant: () => {
+      const holes = Object.getOwnPropertyDescriptor(Exchange.prototype, "holes");
+      if (holes === undefined) throw new Error("an exchange without holes");
+      Object.defineProperty(Exchange.prototype, "holes", { ...holes, get: () => new Map() });
+      return () => void Object.defineProperty(Exchange.prototype, "holes", holes);
+    },
+  },
+  {
+    name: "relay deaf to its bus",
+    breaks: "relays of one store hear from each other",
+    mix: { sharedStores: 1 },
+    relayBus: (bus) => ({
+      publish: (space, message) => bus.publish(space, message),
+      subscribe: () => () => {},
+      close: () => bus.close(),
+    }),
+  },
+  {
+    name: "own entries not taken back",
+    breaks: "a restored device has its own log again before it writes",
+    mix: { often: ["profile restored"] },
+    tab: ({ store, replicaId }) => {
+      const append = store.append.bind(store);
+      store.append = async (space, runs) => {
+        const others = runs.filter(({ replica }) => replica !== replicaId);
+        const kept = await append(space, others);
+        return runs.map((run) => kept[others.indexOf(run)] ?? asHeld(run));
+      };
+    },
+  },
+  {
+    name: "fork not told",
+    breaks: "a device knows that its log has forked",
+    mix: { forks: 1, often: ["profile restored"] },
+    plant: () => replaced(Replica.prototype, "onFork", () => () => {}),
+  },
 ];
 
 /** For hunts: long seeds see more, in far more time. */
-const huntMix: Mix = { documents: 0.05, long: 0.3 };
+const huntMix: Mix = { ...usualMix, long: 0.3 };
 
 /** The first seed from `first` on that notices, among at most `countMax`. */
 export async function hunt(
@@ -364,6 +430,45 @@ const unsent = (isMeant: (frame: Frame, by: Connection) => boolean): (() => void
         if (!isMeant(frame, this)) send.call(this, frame);
       },
   );
+
+/** Segments as they would be if whatever stands there had been written so. */
+function believingSegments(kv: Kv, suite: Suite): Kv {
+  const believed = (store: string, value: unknown): unknown => {
+    if (store !== stores.segments || value === undefined) return value;
+    const { previous, bytes, ends, last } = value as Segment;
+    let begin = 0;
+    let segment: Segment | undefined;
+    for (const end of ends) {
+      const group = bytes.subarray(begin, end);
+      segment = segment
+        ? joined(suite, segment, group, last)
+        : newSegment(suite, previous, group, last);
+      begin = end;
+    }
+    return { ...(value as Segment), check: segment?.check ?? previous };
+  };
+  const believing = <Tx extends Reading>(tx: Tx): Reading => ({
+    get: async (store, key) => believed(store, await tx.get(store, key)),
+    range: async (store, range) =>
+      (await tx.range(store, range)).map(({ key, value }) => ({
+        key,
+        value: believed(store, value),
+      })),
+  });
+  return {
+    ...kv,
+    read: (names, body) => kv.read(names, (tx) => body(believing(tx))),
+    write: (names, durability, body) =>
+      kv.write(names, durability, (tx) =>
+        body({
+          ...believing(tx),
+          put: (store, key, value) => tx.put(store, key, value),
+          delete: (store, key) => tx.delete(store, key),
+          deleteRange: (store, from, before) => tx.deleteRange(store, from, before),
+        }),
+      ),
+  };
+}
 
 const relaxed = (kv: Kv, isMeant: (names: readonly string[]) => boolean): Kv => ({
   ...kv,

@@ -8,8 +8,11 @@ export interface Options {
   readonly seed: number;
   readonly devices: number;
   readonly tabsMax: number;
-  /** Relays with a store each; what joins them is devices. */
   readonly relays: number;
+  /** All relays stand on one store and one bus; otherwise each has its own, and devices join them. */
+  readonly sharedStore: boolean;
+  /** How long a bus takes at most. */
+  readonly busMsMax: number;
   /** A device speaks to that many relays at once. */
   readonly linksPerDevice: number;
   readonly latencyMsMax: number;
@@ -28,6 +31,10 @@ export interface Options {
   readonly whispersPerSecond: number;
   /** Note and catalog are real documents of Yjs and Automerge; otherwise updates are opaque. */
   readonly documents: boolean;
+  /** Bits turn over also in own entries that nobody else has, which nothing can bring back. */
+  readonly lonelyDamage: boolean;
+  /** A restored device writes before it has heard of its own later entries: its log forks. */
+  readonly forks: boolean;
   /** How long nobody does anything in the end, and nothing may happen. */
   readonly quietSeconds: number;
   /** Strikes per simulated second; 0 leaves the fault out. */
@@ -52,10 +59,14 @@ const strikesPerSecond = {
   quota: 0.3,
   "clock jump": 0.3,
   hostile: 0.8,
+  "flipped bits": 0.4,
+  "profile restored": 0.2,
 } as const;
 
 export type FaultKind = keyof typeof strikesPerSecond;
 export const faultKinds = Object.keys(strikesPerSecond) as FaultKind[];
+/** Rolled with dice of their own, so that a seed that was pinned before them keeps its others. */
+const newerKinds: ReadonlySet<FaultKind> = new Set(["flipped bits", "profile restored"]);
 
 /** What kinds of seeds there are in a run. */
 export interface Mix {
@@ -63,9 +74,34 @@ export interface Mix {
   readonly documents: number;
   /** How many are long: many small worlds find more than few large ones in the same time. */
   readonly long: number;
+  /** In how many of those with several relays they share a store and a bus. */
+  readonly sharedStores: number;
+  /** In how many a device may lose own entries that nobody else has. */
+  readonly lonelyDamage: number;
+  /** In how many a restored device may fork its log. */
+  readonly forks: number;
+  /** Of the newer faults those that no seed has, and those that all have, and often. */
+  readonly without: readonly FaultKind[];
+  readonly often: readonly FaultKind[];
 }
 
-export const usualMix: Mix = { documents: 0.05, long: 0.015 };
+export const usualMix: Mix = {
+  documents: 0.05,
+  long: 0.015,
+  sharedStores: 0.5,
+  lonelyDamage: 0.02,
+  forks: 0.02,
+  without: [],
+  often: [],
+};
+/** The seeds as they were before bits turned over, profiles were restored and relays shared a store. */
+export const earlyMix: Mix = {
+  ...usualMix,
+  sharedStores: 0,
+  lonelyDamage: 0,
+  forks: 0,
+  without: [...newerKinds],
+};
 /** In little time faults strike as often as in much, so that they meet. */
 const haste = 4;
 
@@ -73,13 +109,66 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   const dice = new Prng(seed ^ 0x5eed);
   const isLong = dice.chance(mix.long);
   const hasDocuments = dice.chance(mix.documents);
-  const options = isLong ? longOptions(seed, dice) : shortOptions(seed, dice);
+  const options = withNewer(
+    isLong ? longOptions(seed, dice) : shortOptions(seed, dice),
+    new Prng(seed ^ 0x1a7e),
+    isLong ? 1 : haste,
+    hasDocuments ? { ...mix, lonelyDamage: 0, forks: 0 } : mix,
+  );
   if (!hasDocuments) return options;
   // Engines have more to disagree about the more is edited at once.
   const writesPerSecond = Math.max(3, options.writesPerSecond);
   const diskMsMax = dice.pick([5, 60]);
   return { ...options, documents: true, textBytesMax: 16, writesPerSecond, diskMsMax };
 }
+
+/** What strikes since later, by dice of its own. */
+function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Options {
+  const faults = { ...options.faults };
+  for (const kind of newerKinds) {
+    const isOften = mix.often.includes(kind);
+    const strikes = (dice.chance(0.5) || isOften) && !mix.without.includes(kind);
+    faults[kind] = strikes ? times * strikesPerSecond[kind] * (isOften ? 3 : 1) : 0;
+  }
+  const sharedStore = dice.chance(mix.sharedStores) && options.relays > 1;
+  const busMsMax = dice.pick([2, 40, 400]);
+  const newer: Options = { ...options, sharedStore, busMsMax, faults };
+  if (dice.chance(mix.lonelyDamage)) return lonely(newer, times);
+  return dice.chance(mix.forks) ? forking(newer, times) : newer;
+}
+
+/** The one loss stands alone: no second one takes what is left of the log. */
+const lonely = (options: Options, times: number): Options => ({
+  ...options,
+  lonelyDamage: true,
+  faults: {
+    ...options.faults,
+    "flipped bits": times * strikesPerSecond["flipped bits"],
+    "relay store restored": 0,
+    "profile restored": 0,
+  },
+});
+
+/**
+ * At one relay, which forgets nothing: of two branches that go out nobody could say which is to stay.
+ * With so much to write that it is written before anything is heard.
+ */
+const forking = (options: Options, times: number): Options => ({
+  ...options,
+  forks: true,
+  relays: 1,
+  linksPerDevice: 1,
+  sharedStore: false,
+  latencyMsMax: Math.max(40, options.latencyMsMax),
+  faultySeconds: Math.max(2, options.faultySeconds),
+  writesPerSecond: Math.max(3, options.writesPerSecond),
+  faults: {
+    ...options.faults,
+    "profile restored": 2 * times * strikesPerSecond["profile restored"],
+    "relay store restored": 0,
+    "flipped bits": 0,
+  },
+});
 
 /** A few messages of two or three devices, in a second or two that are full of faults. */
 function shortOptions(seed: number, dice: Prng): Options {
@@ -90,6 +179,7 @@ function shortOptions(seed: number, dice: Prng): Options {
     devices: dice.chance(0.1) ? 3 : 2,
     tabsMax,
     relays,
+    ...notNewer,
     linksPerDevice: dice.chance(0.5) ? relays : 1,
     latencyMsMax: dice.pick([2, 40, 400]),
     diskMsMax: dice.pick([0, 0, 5, 60]),
@@ -119,6 +209,7 @@ function longOptions(seed: number, dice: Prng): Options {
     devices: dice.pick([2, 2, 3, 3, 4]),
     tabsMax,
     relays,
+    ...notNewer,
     linksPerDevice: dice.chance(0.5) ? relays : 1,
     latencyMsMax: dice.pick([2, 40, 400]),
     diskMsMax: dice.pick([0, 5, 60]),
@@ -136,9 +227,13 @@ function longOptions(seed: number, dice: Prng): Options {
   };
 }
 
+/** What `withNewer` decides. */
+const notNewer = { sharedStore: false, busMsMax: 0, lonelyDamage: false, forks: false } as const;
+
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {
   const faults = {} as Record<FaultKind, number>;
-  for (const kind of faultKinds)
-    faults[kind] = dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
+  for (const kind of faultKinds) {
+    faults[kind] = !newerKinds.has(kind) && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
+  }
   return faults;
 }

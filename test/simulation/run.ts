@@ -5,12 +5,17 @@
  */
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 import { dominates, seqOf } from "@skein/shared/clock/version-vector.ts";
+import { KvFailure } from "@skein/shared/device/kv.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
+import { DamagedEntries } from "@skein/shared/log/damage.ts";
+import type { Replica } from "@skein/shared/replica.ts";
 import { catalog, channel, note } from "./books.ts";
 import { heal, strike } from "./faults.ts";
+import { type Loss, lossesOf, untold } from "./losses.ts";
 import type { Mutant } from "./mutants.ts";
 import { faultKinds, type Options } from "./options.ts";
+import { damageOf, strangeness } from "./rot.ts";
 import type { SimDevice } from "./sim-device.ts";
 import { loadEngines, readAnew } from "./sim-documents.ts";
 import { World } from "./world.ts";
@@ -94,7 +99,7 @@ async function activity(world: World, forMs: number, faulty: boolean): Promise<v
       if (!perStep(options.faults[kind])) continue;
       // Nobody dies in the middle of a step: what has no delay is done.
       await schedule.runUntil(ground.nowMs);
-      strike(world, kind);
+      await strike(world, kind);
     }
     await schedule.runUntil(ground.nowMs + stepMs);
   }
@@ -106,7 +111,7 @@ async function converges(world: World, when: string): Promise<boolean> {
   let why = "nothing was compared";
   while (ground.nowMs < untilMs && ground.violations.length === 0) {
     await ground.schedule.runUntil(ground.nowMs + 1_000);
-    const reason = disagreement(world);
+    const reason = await disagreement(world);
     if (reason === undefined) return true;
     why = reason;
   }
@@ -117,11 +122,15 @@ async function converges(world: World, when: string): Promise<boolean> {
 }
 
 /** The first reason why not everything is everywhere, applied, known to be stored and delivered. */
-function disagreement(world: World): string | undefined {
+async function disagreement(world: World): Promise<string | undefined> {
+  const losses = await lossesOf(world);
   const all = new Map<ReplicaId, number>();
-  for (const { replica, disk } of world.devices) all.set(replica, seqOf(disk.durable, replica));
   for (const device of world.devices) {
-    const reason = behind(world, device, all);
+    const { replica, disk } = device;
+    all.set(replica, losses.get(device)?.heldTo ?? seqOf(disk.durableEver, replica));
+  }
+  for (const device of world.devices) {
+    const reason = behind(world, device, all, losses) ?? (await damage(world, device, all));
     if (reason !== undefined) return `device ${device.index} ${reason}`;
   }
   for (const relay of world.relays) {
@@ -137,11 +146,22 @@ function behind(
   world: World,
   device: SimDevice,
   all: ReadonlyMap<ReplicaId, number>,
+  losses: ReadonlyMap<SimDevice, Loss>,
 ): string | undefined {
   const tab = device.leader?.tab;
   const replica = tab?.replica;
   if (tab === undefined || replica === undefined) return "has no leader";
   if (device.tabs.some((each) => each.tab.writer.pending > 0)) return "has not committed all";
+  const loss = losses.get(device);
+  const forked = loss?.kind === "forked" ? device.replica : undefined;
+  for (const [author, seq] of all) {
+    // A tab that dies with its commit tells nobody: the leader looks for itself after a while.
+    const held = replica.exchange.holdings.to(author);
+    if (held < seq && author !== forked)
+      return `knows of ${held} of ${author.slice(0, 4)}, not ${seq}`;
+  }
+  const reason = loss && untold(device, loss);
+  if (reason !== undefined || forked !== undefined) return reason;
   for (const [author, seq] of all) {
     const applied = seqOf(replica.applied.vector, author);
     if (applied < seq) return `applied ${applied} of ${author.slice(0, 4)}, not ${seq}`;
@@ -154,7 +174,7 @@ function behind(
   const head = seqOf(all, device.replica);
   if (head > 0 && tab.sentTo < head) return `is told that ${tab.sentTo} is stored, not ${head}`;
   for (const other of world.devices) {
-    if (other === device) continue;
+    if (other === device || losses.get(other)?.kind === "forked") continue;
     const clock = seqOf(tab.board.clock(other.replica), device.replica);
     if (clock < head) return `sees ${other.index}'s clock at ${clock}, not ${head}`;
     const published = other.leader?.tab.board.readMark(channel, other.replica);
@@ -168,11 +188,49 @@ function behind(
   return undefined;
 }
 
+/** Leaders that were made to read what is damaged on their disk, so that they may know of it. */
+const nudged = new WeakMap<Replica, Set<string>>();
+
+/** What of the logs cannot be read on a device. Somebody looks at it, once. */
+async function damage(
+  world: World,
+  device: SimDevice,
+  all: ReadonlyMap<ReplicaId, number>,
+): Promise<string | undefined> {
+  const { ground } = world;
+  const replica = device.leader?.tab.replica;
+  if (!ground.fired.has("flipped bits") || replica === undefined) return undefined;
+  let reason: string | undefined;
+  for (const [author, seq] of all) {
+    for (const { first, last } of await damageOf(world, device, author)) {
+      if (first > seq) continue;
+      reason = `cannot read ${author.slice(0, 4)}:${first} to ${last}`;
+      const known = nudged.get(replica) ?? new Set();
+      nudged.set(replica, known);
+      const name = `${author}:${first}`;
+      if (known.has(name)) continue;
+      known.add(name);
+      replica.exchange.read(author, first, 1).catch((error: unknown) => {
+        if (error instanceof KvFailure) known.delete(name);
+        else if (!(error instanceof DamagedEntries)) ground.bug(error);
+      });
+    }
+  }
+  return reason;
+}
+
 /** What must hold once all agree. */
 async function check(world: World): Promise<void> {
   const { ground, books } = world;
+  const losses = await lossesOf(world);
+  const isLost = (name: string): boolean => {
+    const write = books.writeNamed(name);
+    const loss = write && losses.get(write.device);
+    return loss !== undefined && (write?.entry ?? Infinity) > loss.heldTo;
+  };
   const contents: string[] = [];
   for (const device of world.devices) {
+    if (losses.get(device)?.kind === "forked") continue;
     const { messages, updates, changes } = await contentOf(world, device);
     const seen = new Set([...messages, ...updates, ...changes]);
     // Engines make several updates of what is typed at once.
@@ -180,12 +238,12 @@ async function check(world: World): Promise<void> {
       ground.violated(`device ${device.index} shows something twice`);
     }
     for (const { name } of books.waiting) {
-      if (!seen.has(name)) ground.violated(`device ${device.index} lost ${name}`);
+      if (!seen.has(name) && !isLost(name)) ground.violated(`device ${device.index} lost ${name}`);
     }
-    contents.push(messages.join(" "));
+    contents.push(messages.filter((name) => !isLost(name)).join(" "));
   }
   if (new Set(contents).size > 1) ground.violated("devices show different channels");
-  await sameHeads(world);
+  await sameLogs(world, losses);
   if (ground.options.documents) await sameDocuments(world);
 }
 
@@ -235,7 +293,7 @@ async function contentOf(
 }
 
 /** Logs are equal to the byte on all devices and on every relay somebody speaks to. */
-async function sameHeads(world: World): Promise<void> {
+async function sameLogs(world: World, losses: ReadonlyMap<SimDevice, Loss>): Promise<void> {
   const heads = new Map<ReplicaId, string>();
   const compare = (who: string, replica: ReplicaId, to: number, hash: Uint8Array): void => {
     const name = `${to}/${toHex(hash)}`;
@@ -245,12 +303,22 @@ async function sameHeads(world: World): Promise<void> {
   };
   for (const device of world.devices) {
     for (const head of device.leader?.tab.replica?.exchange.holdings.logs.values() ?? []) {
+      if (head.replica === device.replica && losses.has(device)) continue;
       compare(`device ${device.index}`, head.replica, head.to, head.hash);
     }
   }
   for (const relay of world.relays) {
-    for (const [replica, { to, hash }] of await relay.heads()) {
+    for (const [replica, { to, hash }] of await relay.store.heads()) {
       compare(relay.name, replica, to, hash);
+    }
+  }
+  for (const { kind } of losses.values()) world.ground.fire(`${kind} log told`);
+  if (!world.ground.fired.has("mended in place")) return;
+  for (const device of world.devices) {
+    for (const replica of heads.keys()) {
+      if (replica === device.replica && losses.has(device)) continue;
+      const reason = await strangeness(world, device, replica as ReplicaId);
+      if (reason !== undefined) world.ground.violated(`device ${device.index} ${reason}`);
     }
   }
 }
@@ -269,5 +337,5 @@ async function quiet(world: World, forMs: number): Promise<void> {
     if (frames <= framesPerWireMax) continue;
     ground.violated(`${frames} frames went over an idle wire in ${forMs / 1_000} s`);
   }
-  if (disagreement(world) !== undefined) ground.violated("an idle world fell apart");
+  if ((await disagreement(world)) !== undefined) ground.violated("an idle world fell apart");
 }

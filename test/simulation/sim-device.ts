@@ -1,11 +1,12 @@
 /** A device: one disk, one identity, and tabs that come and go; one of them leads. */
 import type { SigningKey, SigningPair } from "@skein/shared/crypto/suite.ts";
+import { seqOf } from "@skein/shared/clock/version-vector.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { LogHead } from "@skein/shared/log/store.ts";
 import type { Books } from "./books.ts";
 import type { Ground } from "./ground.ts";
-import { SimDisk } from "./sim-disk.ts";
+import { type DiskCopy, SimDisk } from "./sim-disk.ts";
 import { SimLock } from "./sim-lock.ts";
 import type { SimRelay } from "./sim-relay.ts";
 import { SimTab } from "./sim-tab.ts";
@@ -32,8 +33,14 @@ export class SimDevice {
   logLock: SimLock;
   tabs: SimTab[] = [];
   leader: SimTab | undefined;
+  /** Its log has a second branch, and everybody else holds the first one up to there. */
+  forkedAt: number | undefined;
+  /** Its profile was put back at some time. */
+  isRestored = false;
   readonly #ground: Ground;
   readonly #books: Books;
+  /** Some of its own entries are on other disks alone. */
+  #lacksOwn = false;
   readonly #unreachable = new Set<SimRelay>();
 
   constructor(ground: Ground, books: Books, options: DeviceOptions) {
@@ -47,13 +54,24 @@ export class SimDevice {
     this.devices = devices;
     this.replica = replicaIdOf(ground.suite, pair.publicKey);
     this.disk = new SimDisk(ground);
-    this.disk.onCommit = (commit) => books.committed(this, commit);
+    this.disk.onCommit = (commit) => {
+      books.committed(this, commit);
+      if (!this.#lacksOwn || !this.hasOwnLog) return;
+      this.#lacksOwn = false;
+      if (this.forkedAt === undefined) ground.struck("own log taken back");
+    };
     this.logLock = new SimLock(ground);
     books.know(this);
   }
 
   get awake(): SimTab[] {
     return this.tabs.filter((tab) => !tab.actor.frozen);
+  }
+
+  /** Not after its profile was put back, until its own later entries have come back to it. */
+  get hasOwnLog(): boolean {
+    const { durable, durableEver } = this.disk;
+    return seqOf(durable, this.replica) >= seqOf(durableEver, this.replica);
   }
 
   openTab(): void {
@@ -87,12 +105,18 @@ export class SimDevice {
 
   /** Everything dies at once; what was relaxed may be gone. */
   powerCut(): void {
-    for (const tab of this.tabs) tab.kill();
-    this.tabs = [];
-    this.leader = undefined;
-    this.logLock = new SimLock(this.#ground);
+    this.#killAll();
     this.disk.cutPower();
     this.#books.powerCut(this).catch((error: unknown) => this.#ground.bug(error));
+  }
+
+  /** Somebody puts all it has stored back as it was when `copy` was taken. */
+  async restore(copy: DiskCopy): Promise<void> {
+    this.#killAll();
+    await this.disk.restore(copy);
+    this.isRestored = true;
+    this.#lacksOwn = !this.hasOwnLog;
+    await this.#books.restored(this);
   }
 
   hasRead(mark: ReadonlyMap<ReplicaId, number>): void {
@@ -134,6 +158,13 @@ export class SimDevice {
     }
     this.#unreachable.add(relay);
     for (const wire of [...relay.wires]) if (wire.tab.device === this) wire.cut();
+  }
+
+  #killAll(): void {
+    for (const tab of this.tabs) tab.kill();
+    this.tabs = [];
+    this.leader = undefined;
+    this.logLock = new SimLock(this.#ground);
   }
 
   #gone(tab: SimTab): void {

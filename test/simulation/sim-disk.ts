@@ -1,8 +1,9 @@
 /**
- * A device's database: slow, sometimes full, and forgetful when the power goes. It keeps a ledger of
- * what would survive a power cut, made from the transactions themselves and not from what anybody
- * says about them, and shows every commit to the books.
+ * A device's database: slow, sometimes full, and forgetful when the power goes; it can be put back as
+ * it was. It keeps a ledger of what would survive a power cut, made from the transactions themselves
+ * and not from what anybody says about them, and shows every commit to the books.
  */
+import { seqOf } from "@skein/shared/clock/version-vector.ts";
 import {
   type Durability,
   type Key,
@@ -24,6 +25,9 @@ export type Commit = readonly {
   readonly value: unknown;
 }[];
 
+/** All rows of all stores at some moment. What is stored is never changed, so they need no copying. */
+export type DiskCopy = readonly Commit[number][];
+
 const watched: ReadonlySet<string> = new Set([
   stores.heads,
   stores.applied,
@@ -35,9 +39,11 @@ export class SimDisk {
   full = false;
   /** Entries that a power cut now would leave: greatest seq by log. */
   readonly durable = new Map<ReplicaId, number>();
+  /** The same without what was lost when the profile was put back. */
+  readonly durableEver = new Map<ReplicaId, number>();
   onCommit: (commit: Commit) => void = () => {};
   readonly #ground: Ground;
-  readonly #disk = new MemoryDisk(deviceStores, { losesPower: true });
+  #disk = newDisk();
   /** Heads that were written relaxed, after which nothing strict was. */
   readonly #unsynced = new Map<ReplicaId, number>();
 
@@ -83,6 +89,27 @@ export class SimDisk {
     return this.#disk.open();
   }
 
+  async copy(): Promise<DiskCopy> {
+    return this.inspect().read(deviceStores, async (tx) => {
+      const copy: Commit[number][] = [];
+      for (const store of deviceStores) {
+        for (const row of await tx.range(store, everyKey)) copy.push({ store, ...row });
+      }
+      return copy;
+    });
+  }
+
+  /** Whoever had it open is dead. */
+  async restore(copy: DiskCopy): Promise<void> {
+    this.#disk = newDisk();
+    this.#unsynced.clear();
+    this.durable.clear();
+    await this.inspect().write(deviceStores, "strict", async (tx) => {
+      for (const { store, key, value } of copy) tx.put(store, key, value);
+    });
+    for (const [replica, to] of headsIn(copy)) this.durable.set(replica, to);
+  }
+
   cutPower(): void {
     this.#unsynced.clear();
     this.#disk.cutPower(this.#ground.dice.between(0, this.#disk.unsynced));
@@ -96,16 +123,27 @@ export class SimDisk {
   }
 
   #committed(durability: Durability, commit: Commit): void {
-    for (const { store, key, value } of commit) {
-      if (store !== stores.heads) continue;
-      const replica = (key as readonly string[])[1] as ReplicaId;
-      this.#unsynced.set(replica, (value as { to: number }).to);
-    }
+    for (const [replica, to] of headsIn(commit)) this.#unsynced.set(replica, to);
     if (durability === "strict") {
-      for (const [replica, to] of this.#unsynced) this.durable.set(replica, to);
+      for (const [replica, to] of this.#unsynced) {
+        this.durable.set(replica, to);
+        if (seqOf(this.durableEver, replica) < to) this.durableEver.set(replica, to);
+      }
       this.#unsynced.clear();
     }
     if (commit.length > 0) this.onCommit(commit);
+  }
+}
+
+const newDisk = (): MemoryDisk => new MemoryDisk(deviceStores, { losesPower: true });
+
+/** Numbers come first, arrays last. */
+const everyKey = { from: Number.NEGATIVE_INFINITY, before: ["\uffff"] } as const;
+
+function* headsIn(commit: Commit): Generator<readonly [ReplicaId, number]> {
+  for (const { store, key, value } of commit) {
+    if (store !== stores.heads) continue;
+    yield [(key as readonly string[])[1] as ReplicaId, (value as { to: number }).to];
   }
 }
 

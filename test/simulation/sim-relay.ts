@@ -1,17 +1,16 @@
 /**
- * A relay: the shipped one over a store in memory with a disk's delays and refusals. A crash loses
- * everything but the store. What the store was really given is written down beside it.
+ * A relay: the shipped one over a store, its own or one that it shares, with a disk's delays and
+ * refusals. A crash loses everything but the store.
  */
 import type { ReplicaId } from "@skein/shared/id/id.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
 import type { Connection, Ending, Wire } from "@skein/shared/sync/connection.ts";
-import { MemoryBusHub } from "../../server/src/bus/memory.ts";
 import { Relay } from "../../server/src/relay.ts";
-import { MemoryRelayStore } from "../../server/src/store/memory.ts";
 import { type RelayStore, StoreUnavailable } from "../../server/src/store/store.ts";
 import { Actor } from "./actor.ts";
 import type { Books } from "./books.ts";
 import type { Ground } from "./ground.ts";
+import type { SimStore } from "./sim-store.ts";
 import type { SimWire } from "./wire.ts";
 
 /** The shipped relay looks at its clock a few times a second; nothing here depends on which. */
@@ -19,28 +18,30 @@ const tickMs = 1_000;
 
 export class SimRelay {
   readonly name: string;
-  disk = new MemoryRelayStore();
+  readonly store: SimStore;
   readonly wires = new Set<SimWire>();
   process: Actor;
   relay: Relay | undefined;
   diskFails = false;
-  /** What would survive a power cut now: greatest seq by log. */
-  readonly durable = new Map<ReplicaId, number>();
   /** The newest proof of access that came by, for those who try it again. */
   lastHello: Uint8Array | undefined;
   /** Connections of hostile parties, each with who wants to know how it ended. */
   readonly hostile = new Map<Connection, (end: Ending) => void>();
   readonly #ground: Ground;
   readonly #books: Books;
-  /** What the store was given, to be given again to one that is restored from a backup. */
-  #given: { readonly atMs: number; readonly give: (store: RelayStore) => Promise<unknown> }[] = [];
 
-  constructor(ground: Ground, books: Books, name: string) {
+  constructor(ground: Ground, books: Books, name: string, store: SimStore) {
     this.#ground = ground;
     this.#books = books;
     this.name = name;
+    this.store = store;
     this.process = new Actor(ground.schedule);
     this.start();
+  }
+
+  /** What a power cut now would leave: greatest seq by log. */
+  get durable(): ReadonlyMap<ReplicaId, number> {
+    return this.store.durable;
   }
 
   start(): void {
@@ -48,12 +49,13 @@ export class SimRelay {
     const process = new Actor(ground.schedule);
     this.process = process;
     const store = this.#store(process);
+    const bus = this.store.bus.connect(process);
     const suite = ground.suiteFor(process);
     this.relay = new Relay({
       env: ground.env(0),
       suite: ground.mutant?.relaySuite?.(suite) ?? suite,
       store: ground.mutant?.relayStore?.(store) ?? store,
-      bus: new MemoryBusHub().connect(),
+      bus: ground.mutant?.relayBus?.(bus) ?? bus,
       mayWhisper: () => true,
       explain: (error) => {
         if (!(error instanceof StoreUnavailable)) ground.bug(error);
@@ -88,33 +90,18 @@ export class SimRelay {
     for (const wire of [...this.wires]) wire.cut();
   }
 
-  /** It stops, and starts again with its store as it was then. */
-  async restore(atMs: number): Promise<void> {
-    this.crash();
-    this.disk = new MemoryRelayStore();
-    this.#given = this.#given.filter((each) => each.atMs <= atMs);
-    for (const { give } of this.#given) await give(this.disk);
-    this.durable.clear();
-    for (const [replica, { to }] of await this.heads()) this.durable.set(replica, to);
-    this.start();
-  }
-
-  /** Every seq that is held here. */
-  async heads(): Promise<ReadonlyMap<ReplicaId, { to: number; hash: Uint8Array }>> {
-    const heads = await this.disk.heads(this.#ground.space.tag);
-    return new Map(heads.map((head) => [head.replica, head]));
-  }
-
   /** What resolved is on the disk. */
   #store(process: Actor): RelayStore {
     const ground = this.#ground;
-    const { disk } = this;
-    const slow = async <T>(verb: () => Promise<T>): Promise<T> => {
+    const { disk, durable, isShared } = this.store;
+    const slow = async <T>(verb: () => Promise<T>, isTold = false): Promise<T> => {
       await ground.pause(process, ground.options.diskMsMax);
       if (this.diskFails && ground.dice.chance(0.5)) {
         throw new StoreUnavailable("failed", "the disk refuses");
       }
       const value = await verb();
+      // Who dies between a commit and its publication leaves the other relays without it.
+      if (isTold && isShared) return value;
       await ground.pause(process, ground.options.diskMsMax);
       return value;
     };
@@ -124,17 +111,17 @@ export class SimRelay {
         slow(async () => {
           for (const run of runs) this.#books.stores(this.name, run.replica);
           const outcomes = await disk.append(space, runs);
-          this.#gave((store) => store.append(space, runs));
+          this.store.gave((store) => store.append(space, runs));
           outcomes.forEach((outcome, index) => {
             const replica = runs[index]?.replica;
             if (outcome.kind !== "held" || replica === undefined) return;
-            this.durable.set(replica, outcome.head.to);
+            durable.set(replica, outcome.head.to);
           });
           return outcomes;
-        }),
+        }, true),
       begin: (space, bases) =>
         slow(async () => {
-          this.#gave((store) => store.begin(space, bases));
+          this.store.gave((store) => store.begin(space, bases));
           return disk.begin(space, bases);
         }),
       read: (space, replica, first, bytesMax) =>
@@ -144,38 +131,38 @@ export class SimRelay {
       putRegisters: (space, registers) =>
         slow(async () => {
           for (const { replica } of registers) this.#books.stores(this.name, replica);
-          this.#gave((store) => store.putRegisters(space, registers));
+          this.store.gave((store) => store.putRegisters(space, registers));
           return disk.putRegisters(space, registers);
-        }),
+        }, true),
       certificate: (space) => slow(() => disk.certificate(space)),
       putCertificate: (space, certificate) =>
         slow(async () => {
-          this.#gave((store) => store.putCertificate(space, certificate));
+          this.store.gave((store) => store.putCertificate(space, certificate));
           return disk.putCertificate(space, certificate);
         }),
       usage: (space) => slow(() => disk.usage(space)),
       keepBlobs: (space, ids, untilMs) =>
         slow(async () => {
-          this.#gave((store) => store.keepBlobs(space, ids, untilMs));
+          this.store.gave((store) => store.keepBlobs(space, ids, untilMs));
           return disk.keepBlobs(space, ids, untilMs);
         }),
       putBlob: (space, id, bytes, untilMs) =>
         slow(async () => {
-          this.#gave((store) => store.putBlob(space, id, bytes, untilMs));
+          this.store.gave((store) => store.putBlob(space, id, bytes, untilMs));
           return disk.putBlob(space, id, bytes, untilMs);
         }),
       blob: (space, id) => slow(() => disk.blob(space, id)),
       sweepBlobs: (nowMs, countMax) => slow(() => disk.sweepBlobs(nowMs, countMax)),
       putOrder: (space, order) =>
         slow(async () => {
-          this.#gave((store) => store.putOrder(space, order));
+          this.store.gave((store) => store.putOrder(space, order));
           return disk.putOrder(space, order);
         }),
       order: (space) => slow(() => disk.order(space)),
       dueOrders: (nowMs, countMax) => slow(() => disk.dueOrders(nowMs, countMax)),
       orderDone: (space, number) =>
         slow(async () => {
-          this.#gave((store) => store.orderDone(space, number));
+          this.store.gave((store) => store.orderDone(space, number));
           return disk.orderDone(space, number);
         }),
       putInvite: (space, invite, nowMs) => slow(() => disk.putInvite(space, invite, nowMs)),
@@ -185,9 +172,5 @@ export class SimRelay {
       ping: () => slow(() => disk.ping()),
       close: async () => {},
     };
-  }
-
-  #gave(give: (store: RelayStore) => Promise<unknown>): void {
-    this.#given.push({ atMs: this.#ground.nowMs, give });
   }
 }

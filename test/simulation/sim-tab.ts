@@ -103,7 +103,8 @@ export class SimTab {
 
   write(): void {
     const { documents } = this;
-    const { dice } = this.#ground;
+    const { dice, options } = this.#ground;
+    if (!options.forks && !this.device.hasOwnLog) return;
     if (documents !== undefined && dice.chance(0.7)) {
       if (dice.chance(0.5)) documents.edit();
       else if (dice.chance(0.6)) documents.gesture();
@@ -230,9 +231,16 @@ export class SimTab {
     const { store } = tab;
     const apply = store.apply.bind(store);
     store.apply = (space, epoch, before, entries, after) => {
-      this.#books.learn(entries);
+      this.#books.learn(this.device, entries);
       return apply(space, epoch, before, entries, after);
     };
+    const repair = store.repair.bind(store);
+    store.repair = async (space, run) => {
+      const outcome = await repair(space, run);
+      if (outcome === "repaired") this.#ground.struck("mended in place");
+      return outcome;
+    };
+    tab.onHoles = () => this.#ground.fire("damage noticed");
     tab.onApply = (entries, before) => {
       this.#books.applied(this, entries, before);
       this.device.applied(this);

@@ -10,6 +10,7 @@ import type { Mutant } from "./mutants.ts";
 import type { Options } from "./options.ts";
 import { SimDevice } from "./sim-device.ts";
 import { SimRelay } from "./sim-relay.ts";
+import { SimStore } from "./sim-store.ts";
 import type { SimWire } from "./wire.ts";
 
 export class World {
@@ -24,15 +25,17 @@ export class World {
     ground.space = await newSpace(suite, dice);
     const { secret: writeKey } = await suite.signingPairFromSeed(ground.space.seeds.write);
     const books = new Books(ground);
-    const relays = Array.from(
-      { length: options.relays },
-      (_, index) => new SimRelay(ground, books, `https://relay-${index}.test`),
-    );
+    const { sharedStore } = options;
+    const shared = new SimStore(ground, sharedStore);
+    const relays = Array.from({ length: options.relays }, (_, index) => {
+      const store = sharedStore ? shared : new SimStore(ground, false);
+      return new SimRelay(ground, books, `https://relay-${index}.test`, store);
+    });
     const devices: SimDevice[] = [];
     for (let index = 0; index < options.devices; index++) {
       const pair = await suite.newSigningPair();
-      // Relays do not speak to each other here: the first device is what joins them.
-      const count = index === 0 ? options.relays : options.linksPerDevice;
+      // Without a common store relays have nothing to do with each other: the first device joins them.
+      const count = index === 0 && !sharedStore ? options.relays : options.linksPerDevice;
       const reached = [...relays.slice(index % relays.length), ...relays].slice(0, count);
       devices.push(
         new SimDevice(ground, books, { index, pair, writeKey, relays: reached, devices }),

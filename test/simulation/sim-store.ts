@@ -1,0 +1,45 @@
+/**
+ * What one or several relays stand on: a store in memory. What it was really given is written down
+ * beside it, to know what it holds and to give it again to one that is restored from a backup.
+ */
+import type { ReplicaId } from "@skein/shared/id/id.ts";
+import { MemoryRelayStore } from "../../server/src/store/memory.ts";
+import type { RelayStore } from "../../server/src/store/store.ts";
+import type { Ground } from "./ground.ts";
+import { SimBusHub } from "./sim-bus.ts";
+
+export class SimStore {
+  disk = new MemoryRelayStore();
+  readonly bus: SimBusHub;
+  /** Several relays use it. */
+  readonly isShared: boolean;
+  /** What would survive a power cut now: greatest seq by log. */
+  readonly durable = new Map<ReplicaId, number>();
+  readonly #ground: Ground;
+  #given: { readonly atMs: number; readonly give: (store: RelayStore) => Promise<unknown> }[] = [];
+
+  constructor(ground: Ground, isShared: boolean) {
+    this.#ground = ground;
+    this.bus = new SimBusHub(ground);
+    this.isShared = isShared;
+  }
+
+  gave(give: (store: RelayStore) => Promise<unknown>): void {
+    this.#given.push({ atMs: this.#ground.nowMs, give });
+  }
+
+  /** As it was then. Nobody uses it meanwhile. */
+  async restore(atMs: number): Promise<void> {
+    this.disk = new MemoryRelayStore();
+    this.#given = this.#given.filter((each) => each.atMs <= atMs);
+    for (const { give } of this.#given) await give(this.disk);
+    this.durable.clear();
+    for (const [replica, { to }] of await this.heads()) this.durable.set(replica, to);
+  }
+
+  /** Every seq that is held here. */
+  async heads(): Promise<ReadonlyMap<ReplicaId, { to: number; hash: Uint8Array }>> {
+    const heads = await this.disk.heads(this.#ground.space.tag);
+    return new Map(heads.map((head) => [head.replica, head]));
+  }
+}
