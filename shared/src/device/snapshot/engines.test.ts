@@ -54,10 +54,8 @@ class Author {
   readonly note = new YjsDocument();
   readonly catalog: Catalog<WritingActor>;
   readonly seen = new Set<ReadyEntry>();
-  readonly #replica: ReplicaId;
 
   constructor(replica: ReplicaId) {
-    this.#replica = replica;
     defineNote(this.note.doc);
     const client = new NoteAuthors(suite, note).client(replica, nonceOf(replica), 0);
     this.note.write(() => ({ client, clock: 0 }));
@@ -88,8 +86,9 @@ class Author {
       }
       const at = roll(text.length + 1);
       const rest = text.length - at;
-      if (rest > 0 && roll(3) === 0) text.delete(at, 1 + roll(rest));
-      else if (rest > 0 && roll(3) === 0) text.format(at, 1 + roll(rest), { bold: {} });
+      const what = rest === 0 ? 3 : roll(5);
+      if (what === 0) text.delete(at, 1 + roll(rest));
+      else if (what === 1) text.format(at, 1 + roll(rest), { bold: {} });
       else text.insert(at, `words ${roll(1_000)} `);
     });
     return this.note.take(40_000).updates.map(({ update }) => {
