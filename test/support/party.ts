@@ -210,9 +210,9 @@ export class Tab implements ReplicaHost {
       isPartial,
       policy,
       host: {
-        isIdle: true,
-        mayWrite: true,
-        isOwner: isOwner ?? false,
+        isIdle: () => true,
+        mayWrite: () => true,
+        isOwner: () => isOwner ?? false,
         engines,
         order: (number, snapshot, rows) => this.onOrder(number, snapshot, rows),
         onArrived: (author, witnesses) => this.arrivals.push({ author, witnesses }),

@@ -34,6 +34,7 @@ class FakeChannel implements OpenChannel {
   readonly id = "00" as DocumentId;
   readonly messages: Cell<readonly Message[]>;
   readonly hasOlder: Cell<boolean>;
+  readonly olderComing = new Cell(false);
   readonly read: string[] = [];
   readonly #all: readonly Message[];
   readonly firstUnread: string | undefined;

@@ -37,6 +37,7 @@ export function MessageList({ channel, name, sent }: MessageListProps) {
   const { setSide } = useWays();
   const messages = useObservable(channel.messages);
   const hasOlder = useObservable(channel.hasOlder);
+  const olderComing = useObservable(channel.olderComing);
   const rows = useMemo(() => rowsOf(messages, channel.firstUnread), [messages, channel]);
   const nowMs = useNow(60_000);
 
@@ -125,7 +126,7 @@ export function MessageList({ channel, name, sent }: MessageListProps) {
       loadOlder();
     }, placedAfterMs);
     return () => clearTimeout(timer);
-  }, [rows, loadOlder]);
+  }, [rows, olderComing, loadOlder]);
 
   // From message to message
 
@@ -185,6 +186,7 @@ export function MessageList({ channel, name, sent }: MessageListProps) {
       >
         <div className="log-fill">
           {!hasOlder && <Beginning name={name} empty={messages.length === 0} />}
+          {olderComing && <OlderComing empty={messages.length === 0} />}
         </div>
         <Virtualizer
           ref={list}
@@ -243,6 +245,17 @@ function Beginning({ name, empty }: { readonly name: string; readonly empty: boo
         This is the beginning of <bdi>#{name}</bdi>
       </p>
       <p>{empty ? "Say hello: it is kept here, and goes out when there is a connection." : ""}</p>
+    </div>
+  );
+}
+
+function OlderComing({ empty }: { readonly empty: boolean }) {
+  return (
+    <div className="log-beginning">
+      <p>
+        {empty ? "The messages here are" : "Older messages are"} on their way to this device. They
+        come while there is a connection.
+      </p>
     </div>
   );
 }

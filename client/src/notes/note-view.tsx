@@ -33,6 +33,8 @@ export function NoteView({ id }: { readonly id: DocumentId }) {
   const open = useCallback(() => space.openNote(id), [space, id]);
   const opening = useOpen(open, close);
   const note = opening.kind === "open" ? opening.value : undefined;
+  const { coming } = useObservable(space.sync);
+  const late = useLate(1_500);
   if (opening.kind === "failed") throw opening.error;
   return (
     <>
@@ -42,7 +44,15 @@ export function NoteView({ id }: { readonly id: DocumentId }) {
           {note !== undefined && me !== undefined ? (
             <Opened note={note} row={row} me={me} />
           ) : (
-            <Skeleton />
+            <>
+              {late && coming > 0 && (
+                <p className="note-news">
+                  This note is on its way to this device. It opens as soon as it is here; that takes
+                  a connection.
+                </p>
+              )}
+              <Skeleton />
+            </>
           )}
         </div>
       </div>

@@ -112,6 +112,14 @@ export type Trouble =
       /** Undefined if it is this device itself. */
       readonly author: string | undefined;
     }
+  /** Somebody's device has published a snapshot that does not say what the entries here say. */
+  | {
+      readonly kind: "snapshot disputed";
+      readonly atMs: number;
+      readonly space: SpaceTag;
+      readonly replica: ReplicaId;
+      readonly author: string;
+    }
   /** This device's disk has spoilt entries, and nobody in reach has brought them again. */
   | {
       readonly kind: "damaged";
@@ -239,6 +247,8 @@ export interface SyncState {
   readonly devicesOnline: number;
   /** Logs whose author's device is not known: kept, not shown. */
   readonly unknownDevices: number;
+  /** Parts of the space's history that are on their way: this device is new to it, or was long away. */
+  readonly coming: number;
 }
 
 export interface OutboxItem {
@@ -305,6 +315,8 @@ export interface OpenChannel {
   /** The loaded window, oldest first; grows by `loadOlder`. Own messages stand in it at once. */
   readonly messages: Observable<readonly Message[]>;
   readonly hasOlder: Observable<boolean>;
+  /** What comes before is not on this device yet: it is asked for, and `loadOlder` brings it later. */
+  readonly olderComing: Observable<boolean>;
   loadOlder(): Promise<void>;
   /** Refused with a reason when it is empty, too long or not text; the composer keeps it then. */
   post(text: string): Promise<PostResult>;

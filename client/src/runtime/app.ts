@@ -407,6 +407,7 @@ export class LiveApp implements App {
       tabs.on("applied", ({ space, entries, state }) => {
         core(space)?.applied(entries, state).catch(bug);
       }),
+      tabs.on("filled", ({ space, document }) => core(space)?.filled(document)),
       tabs.on("register", ({ space, register }) => {
         core(space)?.registered(register).catch(bug);
       }),
@@ -447,6 +448,12 @@ export class LiveApp implements App {
       for (const replica of status.forks) {
         const author = othersName(core, replica);
         troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica, author });
+      }
+      for (const replica of status.snapshots.disputed) {
+        const author = othersName(core, replica);
+        const atMs = env.clock.now();
+        if (author === undefined) continue;
+        troubles.raise({ kind: "snapshot disputed", atMs, space, replica, author });
       }
       this.#tellDamage(core, status.holes);
       const { network } = status;

@@ -33,12 +33,15 @@ export interface ChannelOptions {
   readonly mark: () => ReadonlyMap<ReplicaId, number>;
   readonly onRead: (vector: ReadonlyMap<ReplicaId, number>) => void;
   readonly onTyping: (typing: boolean) => void;
+  /** What is shown here is still to come: it is asked for before other things. */
+  readonly onWanted: () => void;
 }
 
 export class LiveChannel implements OpenChannel {
   readonly id: DocumentId;
   readonly messages: Observable<readonly Message[]>;
   readonly hasOlder: Observable<boolean>;
+  readonly olderComing = new Cell(false);
   firstUnread: string | undefined;
 
   readonly #options: ChannelOptions;
@@ -84,6 +87,9 @@ export class LiveChannel implements OpenChannel {
           () => troubles.storage(`channel ${channel}`, undefined),
           (error: unknown) => troubles.storage(`channel ${channel}`, error),
         );
+      }),
+      core.onFilled.on((document) => {
+        if (document === channel) this.#filled();
       }),
       core.device.platform.page.onHide(() => this.#keepDraft()),
     );
@@ -197,7 +203,17 @@ export class LiveChannel implements OpenChannel {
     const { oldest } = this.#window;
     const page = await core.device.models.messagesBefore(core.tag, channel, oldest, limit);
     this.#window.prepend(page);
+    this.olderComing.set(page.pending !== undefined);
+    if (page.pending !== undefined) this.#options.onWanted();
     this.#changed();
+  }
+
+  /** What is shown at first is read at once; what is older, when somebody looks for it. */
+  #filled(): void {
+    this.olderComing.set(false);
+    if (this.#window.rows.length > 0) return;
+    const { troubles } = this.#options.core.device;
+    this.loadOlder().catch((error: unknown) => troubles.storage(`channel ${this.id}`, error));
   }
 
   /** A leader that died told nobody of its last application: no more than that is missed. */

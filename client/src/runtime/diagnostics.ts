@@ -7,7 +7,7 @@ import { protocolVersion } from "@skein/shared/protocol/messages.ts";
 import type { Network, StorageState, Trouble } from "./api.ts";
 import type { Device } from "./device.ts";
 import type { SpaceCore } from "./space-core.ts";
-import type { HoleFact, LeaderStatus, SpaceStatus } from "./status.ts";
+import type { HoleFact, LeaderStatus, SnapshotFacts, SpaceStatus } from "./status.ts";
 import { tabsVersion } from "./tabs.ts";
 
 export interface Symptoms {
@@ -59,6 +59,24 @@ async function spaceLines(core: SpaceCore, status: SpaceStatus | undefined): Pro
       : `  ${networkLine(status.network)}; missing ${status.missing}, ` +
         `${status.equal ? "equal" : "not equal"}, unknown devices ${status.unknownDevices}, ` +
         `forks ${status.forks.length}, damaged ${holesLine(status.holes)}`,
+    ...(status === undefined ? [] : snapshotLines(status.snapshots)),
+  ];
+}
+
+/** What was taken in on its author's word alone is said to be so. */
+function snapshotLines({ phase, coming, arrived, disputed, offers }: SnapshotFacts): string[] {
+  const came =
+    arrived === undefined
+      ? ""
+      : `; came in by one of ${arrived.author.slice(0, 8)}, ` +
+        (arrived.witnesses === 0 ? "unverified" : `confirmed by ${arrived.witnesses}`);
+  return [
+    `  snapshots: ${phase}, ${coming} parts to come${came}`,
+    ...offers.map(
+      ({ author, entries, witnesses, refusedBy }) =>
+        `    by ${author.slice(0, 8)}: ${entries} entries, confirmed by ${witnesses}, ` +
+        `refused by ${refusedBy}${disputed.includes(author) ? ", not what is here" : ""}`,
+    ),
   ];
 }
 

@@ -3,21 +3,23 @@
  * out, and what is known of relays and others here. Lives as long as this tab leads; everything it
  * learns goes to the `SpaceCore` beside it and to the other tabs.
  */
-import type { SpaceAccess } from "@skein/shared/device/link.ts";
+import type { Answer, RelayRequest, SpaceAccess } from "@skein/shared/device/link.ts";
 import { type RegisterTopic, topicName } from "@skein/shared/device/register-board.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import { lendingShelf } from "@skein/shared/device/snapshot/keeper.ts";
+import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
 import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { DocumentId, RegisterName, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import type { StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
-import { noShelf } from "@skein/shared/sync/blob-line.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
-import type { Session } from "@skein/shared/sync/session.ts";
+import type { Listed, Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
 import type { Network } from "./api.ts";
 import { type AwarenessNews, LeaderPresence } from "./leader-presence.ts";
+import { LeaderSnapshots, noticeNameOf } from "./leader-snapshots.ts";
 import { Soon } from "./observable.ts";
 import { changeKind, updateKind } from "./operation-kinds.ts";
 import { putReceiptRow } from "./receipt-rows.ts";
@@ -33,6 +35,8 @@ export interface LeaderSpaceHost {
   /** Another tab leads: this one must let go of everything. */
   onDeposed(): void;
   onAwareness(space: SpaceTag, news: AwarenessNews): void;
+  /** Asks the space's relay. */
+  request(request: RelayRequest): Promise<Answer>;
 }
 
 /**
@@ -73,6 +77,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   readonly core: SpaceCore;
   readonly replica: Replica;
   readonly presence: LeaderPresence;
+  readonly #snapshots: LeaderSnapshots;
   readonly #host: LeaderSpaceHost;
   readonly #leaderEpoch: number;
   readonly #effects: Effects;
@@ -97,7 +102,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     const base = await readReplicaBase(device.store, tag);
     const desk = new RegisterDesk(device.env, sealer);
     const topics = new Map<RegisterName, RegisterTopic>();
-    for (const topic of [{ kind: "clock" }, { kind: "profile" }] as const) {
+    for (const topic of [{ kind: "clock" }, { kind: "profile" }, { kind: "snapshot" }] as const) {
       const name = await core.keyring.registerName(topicName(topic));
       topics.set(name, topic);
       const held = base.registers.find(
@@ -107,7 +112,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     }
     desk.setProfile(core.identity().name);
     desk.clockMoved(base.applied.vector);
-    return new LeaderSpace(core, leaderEpoch, host, desk, topics, base);
+    const noticeName = await noticeNameOf(core);
+    return new LeaderSpace(core, leaderEpoch, host, desk, topics, noticeName, base);
   }
 
   private constructor(
@@ -116,6 +122,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     host: LeaderSpaceHost,
     desk: RegisterDesk,
     topics: Map<RegisterName, RegisterTopic>,
+    noticeName: RegisterName,
     base: Awaited<ReturnType<typeof readReplicaBase>>,
   ) {
     const { device, tag, gate, keyring } = core;
@@ -130,6 +137,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       () => this.#putReceipts(),
       (run) => setTimeout(run, keepReceiptsEveryMs),
     );
+    const shelf = new SnapshotShelf(device.kv, tag);
     this.replica = new Replica(
       {
         env,
@@ -141,12 +149,23 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
         keyring,
         gate,
         registers: desk,
-        shelf: noShelf,
+        shelf: lendingShelf(shelf),
         host: this,
         onBug,
       },
       base,
     );
+    this.#snapshots = new LeaderSnapshots({
+      core,
+      leaderEpoch,
+      desk,
+      shelf,
+      noticeName,
+      replica: this.replica,
+      isPartial: base.isPartial,
+      onChanged: () => host.onChanged(),
+      request: (request) => host.request(request),
+    });
     this.presence = new LeaderPresence({
       core,
       replica: () => this.replica,
@@ -192,6 +211,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       unknownDevices,
       forks: [...this.#forks],
       holes: this.#lastingHoles(),
+      snapshots: this.#snapshots.facts,
       presence: this.presence.facts(),
     };
   }
@@ -213,12 +233,21 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.#host.onChanged();
   }
 
+  /** Somebody waits for a document of which a part is still to come. */
+  want(document: DocumentId): void {
+    this.#snapshots.keeper.want(document);
+  }
+
   compare(): void {
     this.replica.exchange.compare();
   }
 
   wakeAtMs(): number {
-    let wake = Math.min(this.replica.wakeAtMs(), this.presence.wakeAtMs());
+    let wake = Math.min(
+      this.replica.wakeAtMs(),
+      this.presence.wakeAtMs(),
+      this.#snapshots.keeper.wakeAtMs(),
+    );
     for (const { sinceMs, told } of this.#holes.values()) {
       if (!told) wake = Math.min(wake, sinceMs + holeToldAfterMs);
     }
@@ -228,6 +257,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   tick(): void {
     this.replica.tick();
     this.presence.tick();
+    this.#snapshots.keeper.tick();
     const now = this.core.device.env.clock.now();
     for (const hole of this.#holes.values()) {
       if (hole.told || now < hole.sinceMs + holeToldAfterMs) continue;
@@ -243,6 +273,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     for (const undo of this.#undo) undo();
     this.#effects.close();
     this.presence.close();
+    this.#snapshots.close();
     this.replica.close();
   }
 
@@ -292,7 +323,9 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.#host.onChanged();
   }
 
-  onListed(): void {}
+  onListed(session: Session, listed: Listed): void {
+    this.#snapshots.keeper.onListed(session, listed);
+  }
 
   onHoles(replica: ReplicaId): void {
     if (!this.replica.exchange.holes.has(replica)) this.#holes.delete(replica);

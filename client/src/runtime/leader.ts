@@ -115,6 +115,8 @@ export class Leader {
         return this.#transport.connectNow();
       case "compare":
         return this.#spaces.get(wish.space)?.compare();
+      case "want":
+        return this.#spaces.get(wish.space)?.want(wish.document);
       case "offline":
         this.#offline = wish.offline;
         return this.#transport.setOn(!wish.offline);
@@ -193,6 +195,7 @@ export class Leader {
       const host: LeaderSpaceHost = {
         onChanged: () => this.#changed(),
         onDeposed,
+        request: (request) => this.#transport.request(tag, request),
         onAwareness: (space, news) => {
           device.tabs.post({ kind: "awareness", space, ...news });
           this.onAwareness.emit({ space, ...news });

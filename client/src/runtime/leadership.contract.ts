@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Leadership, type LeadershipOptions } from "./leadership.ts";
 import { Cell } from "./observable.ts";
-import { TabChannel } from "./tabs.ts";
+import { TabChannel, tabsVersion } from "./tabs.ts";
 
 let devices = 0;
 
@@ -179,7 +179,7 @@ export function leadershipContract(): void {
       const newer = new BroadcastChannel(`leadership-test-${devices - 1}`);
       newer.postMessage("not ours at all");
       newer.postMessage({ skein: 0, from: "older", message: { kind: "records" } });
-      newer.postMessage({ skein: 2, from: "c", message: { kind: "records" } });
+      newer.postMessage({ skein: tabsVersion + 1, from: "c", message: { kind: "records" } });
       await vi.waitFor(() =>
         expect(log.filter((line) => line.includes("version"))).toHaveLength(2),
       );

@@ -40,6 +40,8 @@ export interface LiveNoteOptions {
   readonly peers: NotePeers;
   /** Somebody has looked at the note with these entries in it. */
   readonly onSeen: (vector: ReadonlyMap<ReplicaId, number>) => void;
+  /** What the note begins with is still to come: it is asked for before other things. */
+  readonly onWanted: () => void;
   /** The cursor in this tab has moved; an update as y-protocols encodes it. */
   readonly onCursor: (update: Uint8Array) => void;
 }
@@ -77,8 +79,22 @@ export class LiveNote implements OpenNote {
     await core.know([{ kind: "read", document }]);
     // What this tab wrote in it a moment ago belongs to it, and to the peer that is continued.
     await core.untilApplied(peers.writtenTo(document), ownWithinMs);
-    const state = await core.device.models.document(core.tag, document);
-    return new LiveNote(options, state);
+    return new LiveNote(options, await LiveNote.#whole(options));
+  }
+
+  /** The note as the database has it, once all of it has come: of a new device's, parts may be on their way. */
+  static async #whole({ core, document, onWanted }: LiveNoteOptions): Promise<DocumentState> {
+    for (;;) {
+      // Listens before it reads: what comes in between is not missed.
+      const filled = core.untilFilled(document);
+      const state = await core.device.models.document(core.tag, document);
+      if (!state.pending) {
+        filled.stop();
+        return state;
+      }
+      onWanted();
+      await filled.once;
+    }
   }
 
   private constructor(options: LiveNoteOptions, state: DocumentState) {

@@ -15,6 +15,8 @@ export interface OpenNotesOptions {
   readonly link: LeaderLink;
   readonly peers: NotePeers;
   readonly onSeen: (document: DocumentId, vector: ReadonlyMap<ReplicaId, number>) => void;
+  /** A note that is opened is still to come. */
+  readonly onWanted: (document: DocumentId) => void;
 }
 
 /** A name and two positions are a few hundred bytes. */
@@ -76,7 +78,7 @@ export class OpenNotes {
   }
 
   async #begin(document: DocumentId): Promise<LiveNote> {
-    const { core, peers, onSeen } = this.#options;
+    const { core, peers, onSeen, onWanted } = this.#options;
     await this.#closing.get(document);
     // Yjs comes with the first note that is opened.
     const { LiveNote: Note } = await import("./note.ts");
@@ -85,6 +87,7 @@ export class OpenNotes {
       document,
       peers,
       onSeen: (vector) => onSeen(document, vector),
+      onWanted: () => onWanted(document),
       onCursor: (update) => this.#tellCursor(document, update),
     });
   }

@@ -52,6 +52,8 @@ import { type ReceiptRow, readReceiptRow } from "./receipt-rows.ts";
 import { type SpaceRecord, SpaceRecords } from "./space-records.ts";
 import type { SentMarks } from "./status.ts";
 
+/** Who waits for a part of a snapshot asks for it again. */
+const wantAgainMs = 5_000;
 /** After the database failed: nothing is lost meanwhile, it waits in memory. */
 const tryAgainMs = 3_000;
 
@@ -90,6 +92,8 @@ export class SpaceCore {
   readonly onApplied = new Events<readonly ReadyEntry[]>();
   /** More was applied than this tab was told of: what it keeps of the read models is read anew. */
   readonly onMissed = new Events<void>();
+  /** A part of a snapshot has come, of this document. */
+  readonly onFilled = new Events<DocumentId>();
   /** Own entries wait for a database that refuses them; undefined once it takes them again. */
   readonly onTrouble = new Events<unknown>();
 
@@ -282,6 +286,27 @@ export class SpaceCore {
     });
   }
 
+  /** The next part of a snapshot that comes for the document, or the next leader, who knows nothing yet. */
+  untilFilled(document: DocumentId): { readonly once: Promise<void>; readonly stop: () => void } {
+    let stop = (): void => {};
+    const once = new Promise<void>((done) => {
+      const undo = [
+        this.onFilled.on((filled) => {
+          if (filled === document) stop();
+        }),
+        this.onMissed.on(() => stop()),
+      ];
+      // A leader that took over meanwhile has not heard who waits.
+      const again = setInterval(() => stop(), wantAgainMs);
+      stop = () => {
+        clearInterval(again);
+        for (const each of undo) each();
+        done();
+      };
+    });
+    return { once, stop };
+  }
+
   // What the leading tab tells
 
   appendedElsewhere(head: LogHead): void {
@@ -306,6 +331,10 @@ export class SpaceCore {
     this.membership.set(this.#members.membership);
     this.onApplied.emit(entries);
     if (missed) this.onMissed.emit();
+  }
+
+  filled(document: DocumentId): void {
+    this.onFilled.emit(document);
   }
 
   async registered(register: StoredRegister): Promise<void> {
@@ -362,7 +391,7 @@ export class SpaceCore {
     this.membership.set(this.#members.membership);
     if (receipts !== undefined) this.#recall(receipts);
     for (const register of registers) await this.board.take(register);
-    await this.know([{ kind: "clock" }, { kind: "profile" }]);
+    await this.know([{ kind: "clock" }, { kind: "profile" }, { kind: "snapshot" }]);
     if (head === undefined) await this.#introduce();
   }
 

@@ -68,6 +68,7 @@ export class LiveSpace implements Space {
       link,
       peers,
       onSeen: (document, vector) => this.#read(document, vector),
+      onWanted: (document) => this.#want(document),
     });
 
     this.name = derived(
@@ -159,7 +160,12 @@ export class LiveSpace implements Space {
       mark: () => this.#marks.mark(channel),
       onRead: (vector) => this.#read(channel, vector),
       onTyping: (typing) => this.#attention.setTyping(this.tag, channel, typing),
+      onWanted: () => this.#want(channel),
     });
+  }
+
+  #want(document: DocumentId): void {
+    this.#link.wish({ kind: "want", space: this.tag, document });
   }
 
   createInvite(

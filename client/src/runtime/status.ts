@@ -23,7 +23,25 @@ export interface SpaceStatus {
   readonly forks: readonly ReplicaId[];
   /** Entries that this device's disk has spoilt and nobody has brought again yet. */
   readonly holes: readonly HoleFact[];
+  readonly snapshots: SnapshotFacts;
   readonly presence: readonly PresenceFact[];
+}
+
+export interface SnapshotFacts {
+  /** How far this device has come in: `settled` when nothing is missing that a snapshot would bring. */
+  readonly phase: "deciding" | "loading" | "filling" | "settled";
+  /** Parts of a snapshot that are still to come. */
+  readonly coming: number;
+  /** Whose snapshot was taken in since this tab leads, and how many others had confirmed it. */
+  readonly arrived: { readonly author: ReplicaId; readonly witnesses: number } | undefined;
+  /** Whose snapshots do not say what the entries say that are held here. */
+  readonly disputed: readonly ReplicaId[];
+  readonly offers: readonly {
+    readonly author: ReplicaId;
+    readonly entries: number;
+    readonly witnesses: number;
+    readonly refusedBy: number;
+  }[];
 }
 
 export interface HoleFact {

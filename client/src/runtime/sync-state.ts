@@ -23,6 +23,7 @@ export function syncStateOf(
         equal: space !== undefined && space.equal && waiting === 0,
         devicesOnline: online.length,
         unknownDevices: space?.unknownDevices ?? 0,
+        coming: space?.snapshots.coming ?? 0,
       };
     },
     sameValue,

@@ -10,7 +10,7 @@ import type { RelayOrigin } from "../transport/address.ts";
 import type { LeaderStatus } from "./status.ts";
 
 /** Raised with every change of a message's form. */
-export const tabsVersion = 1;
+export const tabsVersion = 2;
 
 export type TabMessage =
   /** Is the leader alive? */
@@ -33,6 +33,8 @@ export type TabMessage =
     }
   /** A register was kept. */
   | { readonly kind: "register"; readonly space: SpaceTag; readonly register: StoredRegister }
+  /** A part of a snapshot has come: what shows the document reads it again. */
+  | { readonly kind: "filled"; readonly space: SpaceTag; readonly document: DocumentId }
   /** The catalog's read model was written anew. */
   | { readonly kind: "catalog"; readonly space: SpaceTag }
   /** What a follower wants the leader to do. */
@@ -65,6 +67,8 @@ export type Wish =
       readonly space: SpaceTag;
       readonly attention: Attention;
     }
+  /** Somebody waits for a document that is still to come. */
+  | { readonly kind: "want"; readonly space: SpaceTag; readonly document: DocumentId }
   /** The tab is closed. */
   | { readonly kind: "gone" }
   /** Sealed by the tab itself, under its own writer session. */

@@ -65,7 +65,7 @@ const storageKinds: ReadonlySet<Trouble["kind"]> = new Set(["storage full", "sto
 
 function subject(trouble: Trouble): string {
   if (trouble.kind === "access ended") return `${trouble.kind} ${trouble.space}`;
-  if (trouble.kind === "fork" || trouble.kind === "damaged")
+  if (trouble.kind === "fork" || trouble.kind === "damaged" || trouble.kind === "snapshot disputed")
     return `${trouble.kind} ${trouble.space} ${trouble.replica}`;
   return trouble.kind;
 }

@@ -77,6 +77,13 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
         weight: "serious",
         action: openSync,
       };
+    case "snapshot disputed":
+      return {
+        title: `A summary of ${space} is wrong`,
+        advice: `A device of ${trouble.author} published a summary of the history that does not match what this device has received itself. Skein does not use it, and devices that join are warned. Nothing here is affected; tell ${trouble.author}.`,
+        weight: "calm",
+        action: openSync,
+      };
     case "damaged":
       return damagedWords(trouble, space);
     case "fork":

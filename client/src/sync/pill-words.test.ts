@@ -14,7 +14,14 @@ function words(
   sync: Partial<SyncState>,
   { troubles = [], online = true }: { troubles?: Trouble[]; online?: boolean } = {},
 ): string {
-  const still = { network: connected, waiting: 0, missing: 0, equal: true, devicesOnline: 0 };
+  const still = {
+    network: connected,
+    waiting: 0,
+    missing: 0,
+    equal: true,
+    devicesOnline: 0,
+    coming: 0,
+  };
   return pillWords(pillState({ ...still, ...sync }, troubles, online), now);
 }
 
@@ -25,6 +32,7 @@ describe("the sync pill says", () => {
     ["Syncing, 12 left", { waiting: 5, missing: 7, equal: false, devicesOnline: 3 }],
     ["Syncing, 1 left", { waiting: 1, equal: true }],
     ["Syncing", { equal: false }],
+    ["Syncing", { equal: true, coming: 12 }],
     ["Offline, 5 changes saved on this device", { network: { kind: "off" }, waiting: 5 }],
     ["Offline, 1 change saved on this device", { network: { kind: "off" }, waiting: 1 }],
     ["Offline, nothing waiting", { network: { kind: "off" } }],
@@ -94,7 +102,7 @@ describe("the sync pill says", () => {
 
   it("how much is only here, while it tries to reconnect", () => {
     const state = pillState(
-      { network: retrying, waiting: 5, missing: 0, equal: false, devicesOnline: 0 },
+      { network: retrying, waiting: 5, missing: 0, equal: false, devicesOnline: 0, coming: 0 },
       [],
       true,
     );

@@ -18,7 +18,7 @@ export type PillState =
   | { readonly kind: "alone" };
 
 export function pillState(
-  sync: Pick<SyncState, "network" | "waiting" | "missing" | "equal" | "devicesOnline">,
+  sync: Pick<SyncState, "network" | "waiting" | "missing" | "equal" | "devicesOnline" | "coming">,
   troubles: readonly Trouble[],
   /** What the browser says of the machine's network. */
   online: boolean,
@@ -33,7 +33,7 @@ export function pillState(
     return { kind: "retrying", retryAtMs, waiting };
   }
   const left = waiting + sync.missing;
-  if (left > 0 || !sync.equal) return { kind: "syncing", left };
+  if (left > 0 || sync.coming > 0 || !sync.equal) return { kind: "syncing", left };
   return sync.devicesOnline > 0
     ? { kind: "equal", devices: sync.devicesOnline }
     : { kind: "alone" };
@@ -104,6 +104,7 @@ const wordsByTrouble: Readonly<Record<Trouble["kind"], string | undefined>> = {
   "left out": undefined,
   "access ended": "access ended",
   fork: undefined,
+  "snapshot disputed": undefined,
   damaged: undefined,
   "note damaged": undefined,
 };

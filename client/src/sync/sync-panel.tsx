@@ -46,6 +46,7 @@ function Connection() {
   const { app } = useWays();
   const space = useSpace();
   const network = useObservable(app.network);
+  const { coming } = useObservable(space.sync);
   const nowMs = useNow(network.kind === "waiting" ? 500 : 60_000);
   return (
     <section className="panel-section" aria-label="Connection">
@@ -62,6 +63,12 @@ function Connection() {
           </Button>
         )}
       </p>
+      {coming > 0 && (
+        <p className="panel-quiet">
+          {counted(coming, "part")} of this space’s history {coming === 1 ? "is" : "are"} still on
+          the way to this device. You can use everything that is here.
+        </p>
+      )}
       <Switch
         isOn={network.kind === "off"}
         onChange={(off) => attempt(app.setOffline(off), "The switch could not be saved.")}

@@ -122,10 +122,6 @@ export class Arrival {
     this.decide();
   }
 
-  onClosed(session: Session): void {
-    this.#lists.delete(session);
-  }
-
   wakeAtMs(): number {
     if (this.#closed) return Number.POSITIVE_INFINITY;
     if (this.#phase === "deciding") return this.#deadlineMs;
@@ -140,6 +136,7 @@ export class Arrival {
   /** To be called when a notice came in, too. */
   decide(): void {
     if (this.#closed || this.#phase !== "deciding") return;
+    this.#forgetClosed();
     const lists = [...this.#lists.values()].filter(({ logsComplete }) => logsComplete);
     if (lists.length === 0) return;
     const { env, policy, board, self } = this.#options;
@@ -228,7 +225,12 @@ export class Arrival {
     host.fillNext(this.#wanted).then(over, () => over("not to be had"));
   }
 
+  #forgetClosed(): void {
+    for (const session of this.#lists.keys()) if (session.isClosed) this.#lists.delete(session);
+  }
+
   #listsOf(session: Session): Lists {
+    this.#forgetClosed();
     let lists = this.#lists.get(session);
     if (lists === undefined) {
       lists = { logs: new Map(), logsComplete: false, notices: new Set(), noticesComplete: false };

@@ -44,9 +44,9 @@ export interface KeptReplica {
 
 export interface KeeperHost {
   /** Nobody is at work on this device: it has time to spare. */
-  readonly isIdle: boolean;
-  readonly mayWrite: boolean;
-  readonly isOwner: boolean;
+  isIdle(): boolean;
+  mayWrite(): boolean;
+  isOwner(): boolean;
   /** Loads the engines of documents. */
   engines(): Promise<SnapshotEngines>;
   /** Signs the order as an owner and sends it to every relay that is connected. */
@@ -118,10 +118,6 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     this.#arrival.onListed(session, listed);
   }
 
-  onClosed(session: Session): void {
-    this.#arrival.onClosed(session);
-  }
-
   /** What somebody says of snapshots is on the board. */
   onNotice(): void {
     this.#arrival.decide();
@@ -158,16 +154,16 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   }
 
   get mayWrite(): boolean {
-    return this.#options.host.mayWrite;
+    return this.#options.host.mayWrite();
   }
 
   get isOwner(): boolean {
-    return this.#options.host.isOwner;
+    return this.#options.host.isOwner();
   }
 
   get isIdle(): boolean {
     const { host, replica } = this.#options;
-    return host.isIdle && replica.unapplied === 0;
+    return host.isIdle() && replica.unapplied === 0;
   }
 
   holdBack(): void {

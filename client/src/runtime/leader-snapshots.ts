@@ -1,0 +1,167 @@
+/**
+ * The snapshots of one space in the leading tab (shared/device/snapshot/keeper.ts) with what only a
+ * browser has around them: engines that are loaded when they are needed, a person who may be busy, and an
+ * owner's keys.
+ */
+import { topicName } from "@skein/shared/device/register-board.ts";
+import type { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import { type KeptReplica, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
+import { offersOf } from "@skein/shared/device/snapshot/notice.ts";
+import type { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
+import type { RelayRequest, Answer } from "@skein/shared/device/link.ts";
+import type { RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
+import {
+  encodeTruncation,
+  truncationLabel,
+  type TruncationRow,
+  truncationStatement,
+} from "@skein/shared/log/truncation.ts";
+import { Cell } from "./observable.ts";
+import type { SpaceCore } from "./space-core.ts";
+import type { SnapshotFacts } from "./status.ts";
+
+/** Nobody wrote for so long: what takes the processor for a second disturbs nobody. */
+const idleAfterMs = 10_000;
+
+export interface LeaderSnapshotsOptions {
+  readonly core: SpaceCore;
+  readonly leaderEpoch: number;
+  readonly desk: RegisterDesk;
+  readonly shelf: SnapshotShelf;
+  readonly noticeName: RegisterName;
+  readonly replica: KeptReplica & { tick(): void };
+  readonly isPartial: boolean;
+  readonly onChanged: () => void;
+  /** Asks every relay of the space that is connected. */
+  readonly request: (request: RelayRequest) => Promise<Answer>;
+}
+
+export class LeaderSnapshots {
+  readonly keeper: SnapshotKeeper;
+  readonly #options: LeaderSnapshotsOptions;
+  readonly #undo: (() => void)[] = [];
+  /** Parts that are still to come. */
+  readonly #coming = new Cell(0);
+  readonly #disputed = new Set<ReplicaId>();
+  #arrived: SnapshotFacts["arrived"];
+  #writtenAtMs = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  constructor(options: LeaderSnapshotsOptions) {
+    this.#options = options;
+    const { core, leaderEpoch, desk, shelf, noticeName, replica, isPartial, onChanged } = options;
+    const { device, keyring, gate, board } = core;
+    const { env, store, models, onBug } = device;
+    this.keeper = new SnapshotKeeper({
+      env,
+      self: core.replica,
+      leaderEpoch,
+      keyring,
+      gate,
+      store,
+      models,
+      shelf,
+      board,
+      desk,
+      noticeName,
+      replica,
+      isPartial,
+      host: {
+        isIdle: () => env.clock.now() >= this.#writtenAtMs + idleAfterMs,
+        mayWrite: () => core.record.get().seeds.role !== "reader",
+        isOwner: () => core.record.get().seeds.role === "owner",
+        engines: () => this.#engines(),
+        order: (number, snapshot, rows) => this.#order(number, snapshot, rows),
+        onArrived: (author, witnesses) => {
+          this.#arrived = { author, witnesses };
+          this.#count();
+        },
+        onFilled: (document) => {
+          device.tabs.post({ kind: "filled", space: core.tag, document });
+          core.filled(document);
+          this.#count();
+        },
+        onTrouble: (trouble) => {
+          if (trouble.kind === "disputed") this.#disputed.add(trouble.author);
+          onChanged();
+        },
+        onChanged: () => {
+          // A notice of ours may be due.
+          replica.tick();
+          onChanged();
+        },
+        onBug,
+      },
+    });
+    this.#undo.push(
+      core.onWritten.on(() => {
+        this.#writtenAtMs = env.clock.now();
+      }),
+      core.registersVersion.subscribe(() => this.keeper.onNotice()),
+      this.#coming.subscribe(onChanged),
+    );
+    if (isPartial) this.#count();
+  }
+
+  get facts(): SnapshotFacts {
+    const offers = offersOf(this.#options.core.board.notices);
+    return {
+      phase: this.keeper.phase,
+      coming: this.#coming.get(),
+      arrived: this.#arrived,
+      disputed: [...this.#disputed],
+      offers: offers.map(({ author, entries, witnesses, refusedBy }) => ({
+        author,
+        entries,
+        witnesses: witnesses.length,
+        refusedBy: refusedBy.length,
+      })),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const undo of this.#undo) undo();
+    this.keeper.close();
+  }
+
+  async #engines() {
+    const { device, documents } = this.#options.core;
+    const [{ snapshotEngines }] = await Promise.all([
+      import("@skein/shared/device/snapshot/engines.ts"),
+      device.platform.loadAutomerge(),
+    ]);
+    return snapshotEngines(device.suite, documents.catalog);
+  }
+
+  async #order(
+    number: number,
+    snapshot: Uint8Array,
+    rows: readonly TruncationRow[],
+  ): Promise<boolean> {
+    const { core, request } = this.#options;
+    const { suite } = core.device;
+    const { seeds } = core.record.get();
+    if (seeds.role !== "owner") return false;
+    const { secret } = await suite.signingPairFromSeed(seeds.admin);
+    const statement = { suite: suite.id, space: core.tag, number, snapshot, rows };
+    const signature = await suite.sign(secret, truncationLabel, truncationStatement(statement));
+    const order = encodeTruncation({ ...statement, signature });
+    return (await request({ type: "truncate", order })).kind === "done";
+  }
+
+  /** How much is still to come, for whoever waits. */
+  #count(): void {
+    const { device, tag } = this.#options.core;
+    device.models.pending(tag).then(
+      (pending) => {
+        if (!this.#closed) this.#coming.set(pending.length);
+      },
+      (error: unknown) => device.troubles.storage(`snapshot ${tag}`, error),
+    );
+  }
+}
+
+/** What a `snapshot` register is called in the space. */
+export const noticeNameOf = (core: SpaceCore): Promise<RegisterName> =>
+  core.keyring.registerName(topicName({ kind: "snapshot" }));
