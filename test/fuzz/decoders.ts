@@ -20,6 +20,8 @@ import {
   parseReplicaCertificate,
   verifyIntroduction,
 } from "@skein/shared/crypto/identity.ts";
+import { labelledSha256 } from "@skein/shared/crypto/labelled-hash.ts";
+import { readObjectRef, writeObjectRef } from "@skein/shared/crypto/sealed-object.ts";
 import type { AgreementPair, Suite } from "@skein/shared/crypto/suite.ts";
 import { newSegment, unpackSegment } from "@skein/shared/device/log-segments.ts";
 import {
@@ -28,6 +30,15 @@ import {
   encodeProfile,
   encodeVectorRegister,
 } from "@skein/shared/device/register-values.ts";
+import {
+  decodeMessages,
+  decodeOperations,
+  decodeSessions,
+  encodeMessages,
+  encodeOperations,
+  encodeSessions,
+} from "@skein/shared/device/snapshot/contents.ts";
+import { decodeManifest, encodeManifest } from "@skein/shared/device/snapshot/manifest.ts";
 import { readRumour, type Rumour, writeRumour } from "@skein/shared/gossip/rumour.ts";
 import {
   decodeWhisperContent,
@@ -151,6 +162,14 @@ const token: InviteToken = { code: new Uint8Array(8), secret: new Uint8Array(16)
 const recipient = { publicKey: new Uint8Array(32) } as unknown as AgreementPair;
 const tag = new Uint8Array(16);
 const sealedInvite = (plain: Uint8Array) => concatBytes(new Uint8Array(12), plain, tag);
+
+const hashing: VerifyingSuite = { ...credulous, hash: labelledSha256 };
+
+const snapshotVectors = (name: string): Uint8Array[] =>
+  loadVectors<{ name: string; bytes: readonly Field[] }>("snapshots.json")
+    .filter((vector) => vector.name === name)
+    .map(({ bytes }) => bytesOf(bytes));
+const snapshotReplicas = [1, 2].map((byte) => replicaIdOf(hashing, new Uint8Array(32).fill(byte)));
 
 // Operations: their kind in one byte, then the payload
 
@@ -558,6 +577,41 @@ export const decoders: readonly TargetEntry[] = [
     seeds: () => [written((to) => writeVector(to, clock)), Uint8Array.of(0)],
     decode: (bytes) => decode(bytes, (reader) => readVector(reader, 3_000)),
     encode: (vector) => written((to) => writeVector(to, vector)),
+  }),
+  target({
+    name: "object-reference",
+    about: "where a sealed object is and what opens it",
+    seeds: () => vectorsOf("objects.json"),
+    decode: (bytes) => decode(bytes, readObjectRef),
+    encode: (ref) => written((to) => writeObjectRef(to, ref)),
+  }),
+  target({
+    name: "manifest",
+    about: "what the entries of a space add up to",
+    seeds: () => snapshotVectors("manifest"),
+    decode: (bytes) => decodeManifest(hashing, vectorSpace, bytes),
+    encode: encodeManifest,
+  }),
+  target({
+    name: "snapshot-messages",
+    about: "a segment of a channel in a snapshot",
+    seeds: () => snapshotVectors("messages"),
+    decode: decodeMessages,
+    encode: encodeMessages,
+  }),
+  target({
+    name: "snapshot-operations",
+    about: "operations kept whole in a snapshot",
+    seeds: () => snapshotVectors("operations"),
+    decode: (bytes) => decodeOperations(bytes, snapshotReplicas),
+    encode: encodeOperations,
+  }),
+  target({
+    name: "snapshot-sessions",
+    about: "nonces of writer sessions in a snapshot",
+    seeds: () => snapshotVectors("sessions"),
+    decode: decodeSessions,
+    encode: encodeSessions,
   }),
   target<Uint8Array>({
     name: "base64url",

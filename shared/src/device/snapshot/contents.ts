@@ -1,5 +1,5 @@
 /**
- * What the objects of a manifest hold, as bytes (docs/protocol.md section 12.2): messages, operations kept
+ * What the objects of a manifest hold, as bytes (docs/protocol.md section 12.4): messages, operations kept
  * whole, the nonces of writer sessions. There is one form for each content, so that the hash of the
  * bytes is the hash of the content; engines' snapshots alone have forms of their own. When a device
  * applied something is in none of them.
@@ -78,14 +78,17 @@ export function encodeOperations(
   return writer.finish();
 }
 
+interface NamedDependency {
+  readonly prefix: ReplicaPrefix;
+  readonly seq: number;
+}
+
 /**
  * Dependencies as entries name them. By which replicas a device knows, a prefix may stand for more
  * than one of them: here it is written once.
  */
-function namedBy(
-  deps: readonly Dependency[],
-): { readonly prefix: ReplicaPrefix; readonly seq: number }[] {
-  const named = new Map<string, { readonly prefix: ReplicaPrefix; readonly seq: number }>();
+function namedBy(deps: readonly Dependency[]): NamedDependency[] {
+  const named = new Map<string, NamedDependency>();
   for (const { replica, seq } of deps) {
     const prefix = prefixOf(replica);
     named.set(`${prefix}:${seq}`, { prefix, seq });
@@ -107,22 +110,32 @@ export const decodeOperations = (
       if (kind === 0) throw new Malformed("an operation of kind 0");
       const payload = from.bytes(plainBytesMax);
       const hash = from.raw(hashBytes);
-      const deps = from.list(dependenciesMax, readDependencies(byPrefix)).flat();
+      const named = from.list(dependenciesMax, readNamed);
+      if (new Set(named.map(({ prefix, seq }) => `${prefix}:${seq}`)).size < named.length) {
+        throw new Malformed("names a dependency twice");
+      }
+      const deps = named.flatMap((each) => namedIn(byPrefix, each));
       return { ...stamp, kind, payload, hash, deps, timeMs: readTime(from) };
     });
     stamps.end();
     return operations;
   });
 
-const readDependencies =
-  (byPrefix: ReadonlyMap<ReplicaPrefix, readonly ReplicaId[]>) =>
-  (reader: Reader): Dependency[] => {
-    const prefix = replicaPrefix(reader.raw(idBytes.prefix));
-    const seq = reader.varint();
-    const named = byPrefix.get(prefix);
-    if (named === undefined || seq === 0) throw new Malformed("depends on what is not there");
-    return named.map((replica) => ({ replica, seq }));
-  };
+function readNamed(reader: Reader): NamedDependency {
+  const prefix = replicaPrefix(reader.raw(idBytes.prefix));
+  const seq = reader.varint();
+  if (seq === 0) throw new Malformed("depends on an entry 0");
+  return { prefix, seq };
+}
+
+function namedIn(
+  byPrefix: ReadonlyMap<ReplicaPrefix, readonly ReplicaId[]>,
+  { prefix, seq }: NamedDependency,
+): Dependency[] {
+  const named = byPrefix.get(prefix);
+  if (named === undefined) throw new Malformed("depends on a log that is not there");
+  return named.map((replica) => ({ replica, seq }));
+}
 
 // Sessions
 

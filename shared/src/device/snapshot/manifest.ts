@@ -1,6 +1,6 @@
 /**
  * A manifest: what the entries of a space up to a vector add up to, as references to sealed objects
- * (docs/protocol.md section 12). A device that knows its members begins with one instead of with the
+ * (docs/protocol.md section 12.3). A device that knows its members begins with one instead of with the
  * entries; one that holds the entries makes it again and compares the canonical digest. After the
  * manifests of OCI images and of Perkeep: a small list of names by which the large things are known.
  *
