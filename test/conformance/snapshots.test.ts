@@ -23,6 +23,7 @@ import { DeviceWorld, general, retentionMs, type TestDevice } from "../support/d
 const eager: SnapshotPolicy = {
   worthEntries: 20,
   decideWithinMs: 5_000,
+  idleAfterMs: 0,
   publishEntries: 20,
   spreadMs: 0,
   stepEntries: 7,
@@ -301,8 +302,8 @@ describe("while parts are still to come", () => {
     const { world, relay, store, device } = await begin();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
-    await author.post(...numbered(1, 3_000));
-    await world.until(() => author.tab.desk?.notice.published?.entries === 3_000);
+    await author.postAtOnce(...numbered(1, 3_000));
+    await world.until(() => author.tab.desk?.notice.published?.entries === 30);
     await world.settle(2_000);
     author.cut();
     const newcomer = await device(passive);
@@ -331,7 +332,7 @@ describe("while parts are still to come", () => {
     await world.until(() => newcomer.tab.keeper?.phase === "settled");
     await world.settle(2_000);
     expect(await newcomer.texts()).toEqual(numbered(1, 3_000));
-    expect(newcomer.tab.board.clock(newcomer.tab.replicaId).get(author.tab.replicaId)).toBe(3_000);
+    expect(newcomer.tab.board.clock(newcomer.tab.replicaId).get(author.tab.replicaId)).toBe(30);
     expect(world.bugs).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { initializeBase64Wasm } from "@automerge/automerge/slim";
 import { fromHex } from "@skein/shared/bytes/bytes.ts";
 import { type Kv, KvFailure } from "@skein/shared/device/kv.ts";
 import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
+import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
 import { deviceStores } from "@skein/shared/device/stores.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
 import type { Connection, Wire } from "@skein/shared/sync/connection.ts";
@@ -30,6 +31,8 @@ function loadAutomerge(): Promise<void> {
 }
 
 export class AppWorld {
+  /** Of browsers that are made from now on. */
+  snapshots: SnapshotPolicy | undefined;
   readonly bugs: unknown[] = [];
   readonly #number = worlds++;
   readonly #relays = new Map<string, RelayHost>();
@@ -137,6 +140,7 @@ export class Browser {
         setItem: (key, value) => void this.#marks.set(key, value),
         removeItem: (key) => void this.#marks.delete(key),
       },
+      ...(this.#world.snapshots && { snapshots: this.#world.snapshots }),
       describe: () => "a test",
     };
     const onBug = (error: unknown) => this.#world.bugs.push(error);

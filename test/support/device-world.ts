@@ -28,6 +28,8 @@ import { toySuite } from "./toy-suite.ts";
 
 const origin = "http://localhost:8787";
 export const retentionMs = 30 * 86_400_000;
+/** Posts in one entry: an entry's time and dependencies come beside them. */
+const operationsMax = 100;
 export const general = documentId(new Uint8Array(8).fill(1));
 
 export class DeviceWorld {
@@ -225,6 +227,18 @@ export class TestDevice {
       const draft = draftPost(text, this.#world.nowMs);
       if (draft.kind === "refused") throw new Error(draft.reason);
       await this.tab.writer.append(general, () => [draft.operation]);
+    }
+  }
+
+  /** The same in as few entries as they fit in. */
+  async postAtOnce(...texts: readonly string[]): Promise<void> {
+    for (let at = 0; at < texts.length; at += operationsMax) {
+      const drafts = texts.slice(at, at + operationsMax).map((text) => {
+        const draft = draftPost(text, this.#world.nowMs);
+        if (draft.kind === "refused") throw new Error(draft.reason);
+        return draft.operation;
+      });
+      await this.tab.writer.append(general, () => drafts);
     }
   }
 

@@ -11,6 +11,8 @@ import type { Answer, Question, Wish } from "./tabs.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
 import { toHex } from "@skein/shared/bytes/bytes.ts";
 
+/** What a person does in the moments before any tab leads. */
+const unheardMax = 64;
 /** A little more than the leader itself waits for its relay. */
 const answerWithinMs = 12_000;
 
@@ -30,6 +32,10 @@ export class LeaderLink {
   #leader: Leader | undefined;
   #leaderTab: string | undefined;
   #unfollow: () => void = () => {};
+  /** Made while no tab was known to lead: for the one that will. */
+  #unheard: Wish[] = [];
+  /** Questions that wait for an answer: a leader that has just begun has not heard them. */
+  readonly #open = new Set<(leader: Leader) => void>();
 
   /** @param network what is said until a leader has spoken. */
   constructor(device: Device, network: Network) {
@@ -42,6 +48,7 @@ export class LeaderLink {
       if (from === this.#leaderTab) return;
       this.#leaderTab = from;
       this.onLeader.emit();
+      for (const wish of this.#unheard.splice(0)) this.wish(wish);
     });
   }
 
@@ -61,10 +68,15 @@ export class LeaderLink {
     ];
     this.#unfollow = () => undo.forEach((each) => each());
     follow();
+    for (const wish of this.#unheard.splice(0)) leader.wish(wish, this.#device.tabs.id);
+    for (const ask of this.#open) ask(leader);
   }
 
   wish(wish: Wish): void {
     if (this.#leader !== undefined) this.#leader.wish(wish, this.#device.tabs.id);
+    else if (this.#leaderTab === undefined && this.#unheard.length < unheardMax) {
+      this.#unheard.push(wish);
+    }
     // Other tabs listen too: what was read here is read there.
     this.#device.tabs.post({ kind: "wish", wish });
   }
@@ -77,8 +89,11 @@ export class LeaderLink {
       const finish = (answer: Answer) => {
         clearTimeout(deadline);
         stop();
+        this.#open.delete(askLeader);
         done(answer);
       };
+      const askLeader = (leader: Leader): void => void leader.ask(question).then(finish);
+      this.#open.add(askLeader);
       const deadline = setTimeout(() => finish(silence), answerWithinMs);
       const stop = tabs.on("answer", (message) => {
         if (message.id === id) finish(message.answer);

@@ -7,6 +7,7 @@ import { topicName } from "@skein/shared/device/register-board.ts";
 import type { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import { type KeptReplica, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
 import { offersOf } from "@skein/shared/device/snapshot/notice.ts";
+import { snapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
 import type { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { RelayRequest, Answer } from "@skein/shared/device/link.ts";
 import type { RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
@@ -19,9 +20,6 @@ import {
 import { Cell } from "./observable.ts";
 import type { SpaceCore } from "./space-core.ts";
 import type { SnapshotFacts } from "./status.ts";
-
-/** Nobody wrote for so long: what takes the processor for a second disturbs nobody. */
-const idleAfterMs = 10_000;
 
 export interface LeaderSnapshotsOptions {
   readonly core: SpaceCore;
@@ -52,6 +50,7 @@ export class LeaderSnapshots {
     const { core, leaderEpoch, desk, shelf, noticeName, replica, isPartial, onChanged } = options;
     const { device, keyring, gate, board } = core;
     const { env, store, models, onBug } = device;
+    const policy = device.platform.snapshots ?? snapshotPolicy;
     this.keeper = new SnapshotKeeper({
       env,
       self: core.replica,
@@ -66,8 +65,9 @@ export class LeaderSnapshots {
       noticeName,
       replica,
       isPartial,
+      policy,
       host: {
-        isIdle: () => env.clock.now() >= this.#writtenAtMs + idleAfterMs,
+        isIdle: () => env.clock.now() >= this.#writtenAtMs + policy.idleAfterMs,
         mayWrite: () => core.record.get().seeds.role !== "reader",
         isOwner: () => core.record.get().seeds.role === "owner",
         engines: () => this.#engines(),

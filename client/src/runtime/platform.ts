@@ -2,6 +2,7 @@
  * What the runtime needs of the browser, as one object, so that all of it also runs in Node against
  * memory and stand-ins. Nothing in `runtime/` reaches for a global but through here.
  */
+import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
 import type { Env } from "@skein/shared/env.ts";
 import { type Opening, type OpeningOptions, openIdbKv } from "../storage/idb-kv.ts";
 import type { Observable } from "./api.ts";
@@ -25,6 +26,8 @@ export interface Platform {
   readonly storage: StoragePort;
   /** Small marks that survive apart from the database; undefined where the browser has none. */
   readonly marks: Pick<Storage, "getItem" | "setItem" | "removeItem"> | undefined;
+  /** When snapshots are taken and made, if not as usual: tests have smaller numbers. */
+  readonly snapshots?: SnapshotPolicy;
   /** Name and version of browser and app, for reports. */
   describe(): string;
 }

@@ -121,6 +121,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   /** What somebody says of snapshots is on the board. */
   onNotice(): void {
     this.#arrival.decide();
+    this.#upkeep.look();
     this.#options.host.onChanged();
   }
 

@@ -4,6 +4,8 @@ export interface SnapshotPolicy {
   readonly worthEntries: number;
   /** How long a newcomer waits for notices once it knows what there is. */
   readonly decideWithinMs: number;
+  /** Nobody wrote on this device for so long: what takes the processor for a second disturbs nobody. */
+  readonly idleAfterMs: number;
   /** A new snapshot is due when so many entries are in none. */
   readonly publishEntries: number;
   /** Whoever finds one due waits up to so long, that one device makes it and not all. */
@@ -25,6 +27,7 @@ export interface SnapshotPolicy {
 export const snapshotPolicy: SnapshotPolicy = {
   worthEntries: 2_000,
   decideWithinMs: 5_000,
+  idleAfterMs: 10_000,
   publishEntries: 2_000,
   spreadMs: 5 * 60_000,
   stepEntries: 10_000,

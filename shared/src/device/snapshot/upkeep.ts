@@ -60,8 +60,8 @@ export interface UpkeepHost {
   /** Signs the order and sends it to every relay that is connected. */
   order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean>;
   onTrouble(trouble: UpkeepTrouble): void;
-  /** A notice of ours is due. */
-  onNotice(): void;
+  /** A notice of ours may be due, or it wants to be called at another time. */
+  onChanged(): void;
 }
 
 export interface UpkeepOptions {
@@ -85,6 +85,7 @@ export class Upkeep {
   /** When each job may begin; a time that is not set yet is drawn when the job is found due. */
   readonly #atMs = new Map<Job, number>();
   #notBeforeMs = Number.NEGATIVE_INFINITY;
+  #lookAtMs = Number.NEGATIVE_INFINITY;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then also these have been asked whether they keep everything. */
   #renewedWith = new WeakSet<Session>();
@@ -107,14 +108,19 @@ export class Upkeep {
 
   wakeAtMs(): number {
     if (this.#closed || this.#busy) return Number.POSITIVE_INFINITY;
-    const next = Math.min(...this.#atMs.values(), Number.POSITIVE_INFINITY);
-    return Math.max(next, this.#notBeforeMs);
+    return Math.max(Math.min(this.#lookAtMs, ...this.#atMs.values()), this.#notBeforeMs);
+  }
+
+  /** Something may be due that was not. */
+  look(): void {
+    this.#lookAtMs = this.#options.env.clock.now();
   }
 
   /** Looks what is due. Resolves when the job that was begun, if one was, is over. */
   async tick(): Promise<void> {
     const now = this.#options.env.clock.now();
     if (this.#closed || this.#busy || now < this.#notBeforeMs) return;
+    this.#lookAtMs = now + Math.max(lookEveryMsMin, this.#options.policy.idleAfterMs);
     const job = this.#due(now);
     if (job === undefined) return;
     this.#busy = true;
@@ -125,6 +131,8 @@ export class Upkeep {
         this.#notBeforeMs = this.#options.env.clock.now() + this.#options.policy.againAfterMs;
     } finally {
       this.#busy = false;
+      this.look();
+      this.#options.host.onChanged();
     }
   }
 
@@ -244,7 +252,7 @@ export class Upkeep {
     const digest = canonicalDigest(suite, made);
     const published = { digest, root: root.ref, entries: countOf(vector) };
     desk.setNotice({ ...desk.notice, published });
-    host.onNotice();
+    host.onChanged();
     return true;
   }
 
@@ -360,7 +368,7 @@ export class Upkeep {
     const { suite } = (await host.checkpointPorts()).keyring;
     const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
     desk.setNotice(withVerdict(desk.notice, { digest: offer.digest, agrees }));
-    host.onNotice();
+    host.onChanged();
     if (!agrees) host.onTrouble({ kind: "disputed", author: offer.author, digest: offer.digest });
     return true;
   }
@@ -426,6 +434,9 @@ export class Upkeep {
     await shelf.sweep(needed);
   }
 }
+
+/** Nobody tells of time that somebody has to spare. */
+const lookEveryMsMin = 1_000;
 
 const jobs: readonly Job[] = ["renew", "witness", "publish", "order"];
 
