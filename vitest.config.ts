@@ -43,7 +43,11 @@ export default defineConfig({
         optimizeDeps: {
           entries: [browserTests],
           // The scan misses what our own packages import; what is found later reloads a running test.
-          include: ["fast-check"],
+          include: [
+            "fast-check",
+            "@skein/shared > @noble/ciphers/aes.js",
+            "@skein/shared > @noble/hashes/hkdf.js",
+          ],
         },
         test: {
           name: "chromium",

@@ -6,6 +6,7 @@
  *     console.log(await m.fixtureText()))' > client/src/storage/fixtures/version-N.json
  */
 import { fromHex, toHex } from "@skein/shared/bytes/bytes.ts";
+import { orderKey } from "@skein/shared/chat/order-key.ts";
 import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
 import type { Key, Kv } from "@skein/shared/device/kv.ts";
 import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
@@ -24,9 +25,13 @@ import {
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { Records } from "@skein/shared/device/records.ts";
 import { dump, story, testSuite } from "@skein/shared/device/store.contract.ts";
+import { encodeSessions } from "@skein/shared/device/snapshot/contents.ts";
+import { type Manifest, partDigest, type Stored } from "@skein/shared/device/snapshot/manifest.ts";
+import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import { deviceStores, stores } from "@skein/shared/device/stores.ts";
-import { epochId, registerName, type SpaceTag } from "@skein/shared/id/id.ts";
+import { blobId, epochId, registerName, type SpaceTag, spaceTag } from "@skein/shared/id/id.ts";
 import type { Entry } from "@skein/shared/log/entry.ts";
+import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import { TestLog } from "@skein/shared/log/store.contract.ts";
 import type { ReceiptRow } from "../runtime/receipt-rows.ts";
 
@@ -62,6 +67,13 @@ export async function fillDevice(kv: Kv): Promise<void> {
   begun.runOf([entry(1, "opens"), entry(2, "continues")]);
   await store.begin(otherSpace, [begun.base(2)]);
   await store.append(otherSpace, [begun.runOf([entry(3, "continues")])]);
+  await beginWithSnapshot(store, epoch);
+  const shelf = new SnapshotShelf(kv, snapshotSpace);
+  const [held] = object.chunks;
+  if (held === undefined) throw new Error("an object has a piece");
+  await shelf.put([{ id: held, bytes: filled(60, 0x61) }]);
+  await shelf.keep(filled(90, 0x62));
+  await shelf.hold({ manifest: filled(91, 0x63), root: [held] });
   const { entries } = story();
   const after = advanced(nothingApplied, entries);
   await store.apply(space, epoch, nothingApplied, entries, after);
@@ -74,6 +86,46 @@ export async function fillDevice(kv: Kv): Promise<void> {
   await new Records(kv, "meta", plainRecord).update("identity", () => ({ name: "Ana" }));
   await new Records(kv, "spaces", plainRecord).update(space, () => ({ name: "Home" }));
 }
+
+/** A space of which a part of everything that may be pending is still to come. */
+async function beginWithSnapshot(store: KvDeviceStore, epoch: number): Promise<void> {
+  const publicKey = filled(32, 7);
+  const replica = replicaIdOf(testSuite, publicKey);
+  const stored = (plain: Uint8Array): Stored => ({ digest: partDigest(testSuite, plain), object });
+  const sessionsPlain = encodeSessions(new Map([[replica, new Map([[1, filled(16, 1)]])]]));
+  const [sessions, others] = [stored(sessionsPlain), stored(filled(9, 1))];
+  const keys = [2, 3].map((seq) => orderKey({ id: { replica, seq, index: 0 }, lamport: seq }));
+  const [first, second] = keys;
+  if (first === undefined || second === undefined) throw new Error("two keys were made");
+  const manifest: Manifest = {
+    space: snapshotSpace,
+    logs: [{ replica, publicKey, seq: 4, hash: filled(32, 8), timeMs: 1_000 }],
+    frontier: [{ replica, seq: 4 }],
+    lamport: 4,
+    sessions,
+    parts: [
+      {
+        kind: "channel",
+        document: documents.channel,
+        newest: second,
+        authors: new Map([[replica, { count: 2, seqs: [2, 3] }]]),
+        segments: [
+          { first, count: 1, ...others },
+          { first: second, count: 1, ...others },
+        ],
+      },
+      { kind: "engine", document: documents.note, vector: new Map([[replica, 4]]), ...others },
+      { kind: "parked", document: documents.note, ...others },
+    ],
+  };
+  const given = new Map([[sessions, sessionsPlain]]);
+  const installation = { manifest, given, appliedAtMs: 5_000 };
+  const outcome = await store.install(snapshotSpace, epoch, nothingApplied, installation);
+  if (outcome !== "applied") throw new Error(`a snapshot was ${outcome}`);
+}
+
+const snapshotSpace = spaceTag(filled(16, 0xc0));
+const object = { key: filled(32, 0x71), size: 9, chunks: [blobId(filled(32, 0x72))] };
 
 /** All that can be learned of it, whatever form it is kept in, if `version` of the schema kept it. */
 export async function readDevice(kv: Kv, version: number): Promise<unknown> {
@@ -92,6 +144,15 @@ export async function readDevice(kv: Kv, version: number): Promise<unknown> {
     identity: await new Records(kv, "meta", plainRecord).get("identity"),
     spaces: await new Records<SpaceTag, unknown>(kv, "spaces", plainRecord).all(),
     leader: await store.takeLeadership(),
+    snapshot: version >= 2 && {
+      applied: await store.applied(snapshotSpace),
+      pending: await models.pending(snapshotSpace),
+      page: await models.messagesBefore(snapshotSpace, documents.channel, undefined, 9),
+      note: await models.document(snapshotSpace, documents.note),
+      piece: await new SnapshotShelf(kv, snapshotSpace).get(blobId(filled(32, 0x72))),
+      checkpoint: await new SnapshotShelf(kv, snapshotSpace).checkpoint(),
+      held: await new SnapshotShelf(kv, snapshotSpace).held(),
+    },
     begun: version >= 2 && {
       heads: await store.heads(otherSpace),
       run: await store.read(otherSpace, ben, 3, 1_000_000),
