@@ -71,7 +71,7 @@ export async function fillDevice(kv: Kv): Promise<void> {
   const shelf = new SnapshotShelf(kv, snapshotSpace);
   const [held] = object.chunks;
   if (held === undefined) throw new Error("an object has a piece");
-  await shelf.put([{ id: held, bytes: filled(60, 0x61) }]);
+  await shelf.put([{ id: held, bytes: new Uint8Array(60).fill(0x61) }]);
   await shelf.keep(filled(90, 0x62));
   await shelf.hold({ manifest: filled(91, 0x63), root: [held] });
   const { entries } = story();

@@ -224,20 +224,12 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
   }
 }
 
-let loading: ReturnType<typeof importInstall> | undefined;
-const importInstall = () => import("./snapshot/install.ts");
-
 /**
  * What fills a database from a snapshot: few devices ever do, so that it is not with them before the
- * first paint. Who cannot wait for a file in the middle of something (the simulator) loads it before.
+ * first paint. Where it is loaded already (in the simulator, by whoever makes snapshots) nothing is
+ * waited for but promises.
  */
-export function loadInstall(): ReturnType<typeof importInstall> {
-  loading ??= importInstall().catch((error: unknown) => {
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
+const loadInstall = () => import("./snapshot/install.ts");
 
 /** Ends an installation without effect. */
 class Forked extends Error {}

@@ -247,7 +247,7 @@ const withOperation = (
 });
 
 describe("a checkpoint is stuck", () => {
-  const stuck = async (device: Checkpointer, history: SealedHistory) => {
+  const stuck = async (device: Checkpointer, history: Pick<SealedHistory, "vector">) => {
     let outcome = await device.step(history.vector);
     while (outcome.kind === "advanced" && outcome.manifest !== undefined) {
       const before = outcome.manifest;
@@ -290,7 +290,7 @@ describe("a checkpoint is stuck", () => {
   it("at entries that the device does not hold, or cannot read", async () => {
     const history = await SealedHistory.of(told().entries);
     const short = new Checkpointer(history);
-    const beyond = { vector: new Map([...history.vector, [ben, 9]]) } as SealedHistory;
+    const beyond = { vector: new Map([...history.vector, [ben, 9]]) };
     expect((await stuck(short, beyond)).get(ben)).toEqual({
       seq: 4,
       because: { kind: "not held" },

@@ -45,7 +45,7 @@ export const writers = keys.map((key) => replicaIdOf(suite, key)) as [
   ReplicaId,
   ReplicaId,
 ];
-export const publicKeyOf = (replica: ReplicaId): Uint8Array =>
+const publicKeyOf = (replica: ReplicaId): Uint8Array =>
   keys[writers.indexOf(replica)] ?? filled(32, 0);
 
 const keyring = new Keyring(suite, space, filled(32, 0x77));
@@ -133,11 +133,11 @@ export async function openAll(
 
 export const storedIn = ({ sessions, parts }: Manifest): readonly Stored[] => [
   sessions,
-  ...parts.flatMap((part) => (part.kind === "channel" ? part.segments : [part])),
+  ...parts.flatMap((part): readonly Stored[] => (part.kind === "channel" ? part.segments : [part])),
 ];
 
 /** An engine that lists what it took in, in an order of its own. */
-export const listingEngines: SnapshotEngines = {
+const listingEngines: SnapshotEngines = {
   advance: async (_document, snapshot, updates) => {
     const held = snapshot === undefined ? [] : new TextDecoder().decode(snapshot).split("\n");
     const lines = [...held, ...updates.map(lineOf)];
