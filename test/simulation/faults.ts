@@ -139,6 +139,8 @@ function putBackLater(world: World, device: SimDevice, copy: DiskCopy, untilMs: 
     );
     ground.schedule.after(ground.dice.between(10, 1_000), () => {
       if (device.tabs.length === 0) device.openTab();
+      // Before anything can be heard.
+      if (ground.options.forks && device.awake.length > 0) ground.dice.pick(device.awake).write();
     });
   };
   const later = (): void =>
