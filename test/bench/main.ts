@@ -8,9 +8,10 @@ import { parseArgs } from "node:util";
 import { crdtBench } from "./crdt.ts";
 import { type Bench, lineOf, tableOf } from "./figure.ts";
 import { noteBench } from "./note.ts";
+import { snapshotBench } from "./snapshot.ts";
 import { syncBench } from "./sync.ts";
 
-const benches: readonly Bench[] = [syncBench, noteBench, crdtBench];
+const benches: readonly Bench[] = [syncBench, snapshotBench, noteBench, crdtBench];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
