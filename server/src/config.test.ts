@@ -30,6 +30,7 @@ describe("without settings", () => {
       logLevel: "warn",
       sessionsMax: 10_000,
       spaceBytesMax: 1_073_741_824,
+      retentionMs: 2_592_000_000,
     });
     expect(warnings({ PATH: "/bin", SKEIN_TEST_RUN: "1" })).toEqual([]);
   });
@@ -59,6 +60,7 @@ test.each([
   ["SKEIN_LOG", "silent", { logLevel: "silent" }],
   ["SKEIN_SESSIONS", "500", { sessionsMax: 500 }],
   ["SKEIN_SPACE_BYTES", "2097152", { spaceBytesMax: 2_097_152 }],
+  ["SKEIN_RETENTION_DAYS", "1", { retentionMs: 86_400_000 }],
   ["SKEIN_SPACE_BYTES", "500M", { spaceBytesMax: 524_288_000 }],
   ["SKEIN_SPACE_BYTES", "2 GiB", { spaceBytesMax: 2_147_483_648 }],
 ])("%s=%s is understood", (name, value, expected) => {

@@ -22,6 +22,8 @@ export interface Config {
   readonly appFolder: string;
   readonly sessionsMax: number;
   readonly spaceBytesMax: number;
+  /** How long what an owner lets go of stays all the same. */
+  readonly retentionMs: number;
 }
 
 export interface Tls {
@@ -66,6 +68,7 @@ const levels: readonly string[] = [
 ] satisfies LevelWithSilent[];
 
 const gibibyte = 1_073_741_824;
+const dayMs = 86_400_000;
 
 const settings = {
   port: setting({
@@ -157,6 +160,14 @@ const settings = {
     unset: gibibyte,
     parse: parseBytes,
   }),
+  retentionDays: setting({
+    name: "SKEIN_RETENTION_DAYS",
+    standard: "30",
+    what: "Days for which entries stay after an owner let go of them, since a snapshot covers them.",
+    example: "90",
+    unset: 30,
+    parse: (text) => integerBetween(text, 1, 3_650),
+  }),
 };
 
 /** Reads `SKEIN_*` variables; empty ones count as unset. */
@@ -182,6 +193,7 @@ export function readConfig(environment: Environment): ConfigVerdict {
     appFolder: read(settings.appFolder),
     sessionsMax: read(settings.sessionsMax),
     spaceBytesMax: read(settings.spaceBytesMax),
+    retentionMs: read(settings.retentionDays) * dayMs,
   };
   if (problems.length > 0) return { kind: "refused", problems };
   const warnings = [...unknownVariables(environment), ...(tls?.warnings ?? [])];

@@ -27,7 +27,8 @@ export interface ServeOptions {
   readonly config: Pick<
     Config,
     "host" | "port" | "origins" | "otherRelays" | "tls" | "sessionsMax"
-  >;
+  > &
+    Partial<Pick<Config, "retentionMs">>;
   /** Closed with the relay, and so is the bus. */
   readonly store: RelayStore;
   readonly bus: Bus;
@@ -73,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
       perSecond: limits.helloSignaturesPerSecond,
       burst: limits.helloSignaturesBurst,
     },
+    ...(config.retentionMs !== undefined && { retentionMs: config.retentionMs }),
     onEnded: (connection, end) => sockets.ended(connection, end),
     onBug,
   });

@@ -1,5 +1,5 @@
 /**
- * An owner's order to a relay (docs/protocol.md section 12.3): these logs begin after these entries,
+ * An owner's order to a relay (docs/protocol.md section 12.6): these logs begin after these entries,
  * because a snapshot that others have witnessed covers what lies below. The relay carries it out
  * when its retention is over; it checks who signed and knows nothing of the snapshot.
  *
