@@ -5,6 +5,7 @@ import { documentId, spaceTag } from "../id/id.ts";
 import { zeroHash } from "../log/chain.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
 import { KvDeviceStore } from "./device-store.ts";
+import type { Segment } from "./log-segments.ts";
 import { MemoryDisk } from "./memory-kv.ts";
 import type { AppliedState } from "./store.ts";
 import { deviceStores, stores } from "./stores.ts";
@@ -119,14 +120,25 @@ describe("a writer", () => {
     const first = await append(store);
     expect(first.lamport).toBe(41);
 
-    const restored = new KvDeviceStore(new MemoryDisk(deviceStores).open(), suite);
     const run = await store.read(space, replica, 1, 1);
     if (run === undefined) throw new Error("nothing was appended");
     const { publicKey } = pair;
     const hashes = [first.head.hash];
-    await restored.append(space, [{ ...run, publicKey, previous: zeroHash, hashes }]);
+    const verified = { ...run, publicKey, previous: zeroHash, hashes };
+    const restored = new KvDeviceStore(new MemoryDisk(deviceStores).open(), suite);
+    await restored.append(space, [verified]);
     const second = await append(restored);
     expect(second.head.to).toBe(2);
     expect(second.lamport).toBe(42);
+
+    // Where that entry is damaged nothing waits for its mending.
+    const damaged = new MemoryDisk(deviceStores).open();
+    await new KvDeviceStore(damaged, suite).append(space, [verified]);
+    await damaged.write([stores.segments], "strict", async (tx) => {
+      const key = [space, replica, 1];
+      const segment = (await tx.get(stores.segments, key)) as Segment;
+      tx.put(stores.segments, key, { ...segment, check: new Uint8Array(32) });
+    });
+    expect((await append(new KvDeviceStore(damaged, suite))).head.to).toBe(2);
   });
 });

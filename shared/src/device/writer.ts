@@ -12,7 +12,8 @@
  *  3. A key and nonce never meet two plains: what was sealed for a seq is committed as it is, or
  *     never, unless the log has moved on and the seq with it.
  *  4. Dependencies name what this device had applied and its log does not imply yet.
- *  5. Lamport time grows along the log, also where its newest entries came back from others.
+ *  5. Lamport time grows along the log, also where its newest entries came back from others, if they
+ *     can be read.
  */
 import { Writer as ByteWriter } from "../bytes/writer.ts";
 import type { RawOperation } from "../crdt/crdt.ts";
@@ -20,6 +21,7 @@ import { type EntrySealer, sealEntry } from "../crypto/seal.ts";
 import type { Env } from "../env.ts";
 import { type DocumentId, prefixOf, type ReplicaId } from "../id/id.ts";
 import { zeroHash } from "../log/chain.ts";
+import { DamagedEntries } from "../log/damage.ts";
 import type { WriterSession } from "../log/entry.ts";
 import { dependenciesMax, lamportMax } from "../log/plain.ts";
 import type { LogHead, VerifiedRun } from "../log/store.ts";
@@ -261,25 +263,36 @@ export class Writer {
    * newest entries from others: until they are applied, only they themselves say theirs.
    */
   async #lamportBefore({ head, lamport, named, applied }: WriterBase): Promise<number> {
-    const { store, sealer } = this.#options;
-    const { space, replica, keyring } = sealer;
+    const { replica } = this.#options.sealer;
     const isKnown = (vector: ReadonlyMap<ReplicaId, number>): boolean =>
       (vector.get(replica) ?? 0) >= (head?.to ?? 0);
     if (head === undefined || isKnown(named) || isKnown(applied.vector)) return lamport;
-    const first = head.to;
+    try {
+      return Math.max(lamport, await this.#lamportOf(head));
+    } catch (error) {
+      // Nobody can say until it is mended, for which a relay is needed; people write all the same.
+      if (error instanceof DamagedEntries) return lamport;
+      throw error;
+    }
+  }
+
+  /** 0 where the newest entry cannot be opened. */
+  async #lamportOf({ to: first, hash }: LogHead): Promise<number> {
+    const { store, sealer } = this.#options;
+    const { space, replica, keyring } = sealer;
     const run = await store.read(space, replica, first, 1);
     const hashes =
       first === 1 ? [zeroHash] : await store.hashes(space, replica, first - 1, first - 1);
     const [entry] = run?.entries ?? [];
     const [previous] = hashes;
-    if (entry === undefined || previous === undefined) return lamport;
-    const newest = { replica, first, entries: [entry], previous, hashes: [head.hash] };
+    if (entry === undefined || previous === undefined) return 0;
+    const newest = { replica, first, entries: [entry], previous, hashes: [hash] };
     const opening: Opening = {
       keyring,
       sessionNonce: (of, seq) => store.sessionNonce(space, of, seq),
     };
     const { opened } = await openEntries(opening, newest, new Map());
-    return Math.max(lamport, opened[0]?.plain?.lamport ?? 0);
+    return opened[0]?.plain?.lamport ?? 0;
   }
 }
 
