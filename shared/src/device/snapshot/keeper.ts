@@ -3,6 +3,7 @@
  * what it does when it is idle (upkeep.ts), and between them the database, the network and the members'
  * record. Lives beside a `Replica`, and as long.
  */
+import { equalBytes } from "../../bytes/bytes.ts";
 import { isMalformed } from "../../bytes/malformed.ts";
 import type { VersionVector } from "../../clock/version-vector.ts";
 import type { Keyring } from "../../crypto/keyring.ts";
@@ -214,6 +215,11 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     if (given === undefined || !essentialsOf(manifest).every((stored) => given.has(stored))) {
       return "unusable";
     }
+    for (const part of manifest.parts) {
+      const plain = part.kind === "engine" ? given.get(part) : undefined;
+      if (part.kind !== "engine" || plain === undefined) continue;
+      if (!(await this.#isState(part.document, plain, part))) return "unusable";
+    }
     const members = this.#known("membership");
     const replicas = manifest.logs.map((log) => log.replica);
     for (const part of manifest.parts) {
@@ -255,13 +261,25 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 
   async #fill(part: PendingPart): Promise<boolean> {
     const { keyring, store, leaderEpoch, env, host } = this.#options;
-    const plain = await this.#source.object(part.row.object);
+    const { document, row } = part;
+    const plain = await this.#source.object(row.object);
     if (!(plain instanceof Uint8Array)) return false;
+    if (row.kind === "engine" && !(await this.#isState(document, plain, row))) return false;
     const now = env.clock.now();
     const outcome = await store.fill(keyring.space, leaderEpoch, part, plain, now);
     if (outcome !== "applied") return outcome === "moved";
-    host.onFilled(part.document);
+    host.onFilled(document);
     return true;
+  }
+
+  /**
+   * Whether an engine's snapshot is the state whose digest others have confirmed: they have made it
+   * themselves, and never seen these bytes.
+   */
+  async #isState(document: DocumentId, plain: Uint8Array, { digest }: Stored): Promise<boolean> {
+    const { engines } = await this.checkpointPorts();
+    const state = await engines.advance(document, plain, []);
+    return state !== undefined && equalBytes(state.digest, digest);
   }
 
   /** What could be had of these; undefined if one of them is void. */
