@@ -91,7 +91,11 @@ async function publishForged(world: DeviceWorld, liar: TestDevice): Promise<void
   const whole = { ...manifest, sessions: { ...manifest.sessions, object: await seal(sessions) } };
   const digest = canonicalDigest(suite, whole);
   const root = await seal(encodeManifest(whole));
-  liar.tab.desk?.setNotice({ published: { digest, root, entries: 40 }, verdicts: [] });
+  liar.tab.desk?.setNotice({
+    published: { digest, root, entries: 40 },
+    verdicts: [],
+    wants: false,
+  });
 }
 
 describe("a snapshot", () => {

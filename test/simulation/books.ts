@@ -12,6 +12,7 @@ import { dominates, seqOf, type VersionVector } from "@skein/shared/clock/versio
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import { readPeer } from "@skein/shared/crdt/engine/peer.ts";
 import type { AppliedState, Operation, ReadyEntry } from "@skein/shared/device/store.ts";
+import type { SnapshotNotice } from "@skein/shared/device/snapshot/notice.ts";
 import { stores } from "@skein/shared/device/stores.ts";
 import type { TailUpdate } from "@skein/shared/device/tail-rows.ts";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
@@ -23,7 +24,7 @@ import { limits } from "@skein/shared/protocol/limits.ts";
 import type { Connection, Ending } from "@skein/shared/sync/connection.ts";
 import type { Session } from "@skein/shared/sync/session.ts";
 import type { Ground } from "./ground.ts";
-import type { Commit } from "./sim-disk.ts";
+import { cleared, type Commit } from "./sim-disk.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { SimRelay } from "./sim-relay.ts";
 import type { SimTab } from "./sim-tab.ts";
@@ -71,6 +72,11 @@ interface Shown extends Rows {
   /** The applied vector as committed; the most it ever was. */
   applied: VersionVector;
   readonly appliedEver: Map<ReplicaId, number>;
+  /** Parts of a snapshot that are still to come, and what was applied before it. */
+  readonly pending: Set<string>;
+  beforeSnapshot: VersionVector;
+  /** Its updates are no longer numbered from the first. */
+  isInstalled: boolean;
   readonly clocks: Map<ReplicaId, VersionVector>;
   readonly marks: Map<ReplicaId, VersionVector>;
 }
@@ -117,6 +123,9 @@ export class Books {
       told: new Map(),
       applied: new Map(),
       appliedEver: new Map(),
+      pending: new Set(),
+      beforeSnapshot: new Map(),
+      isInstalled: false,
       messages: 0,
       updates: 0,
       changes: 0,
@@ -258,7 +267,9 @@ export class Books {
       const document = (key as readonly string[])[1];
       if (store === stores.applied) {
         const { vector } = value as AppliedState;
-        if (!dominates(vector, shown.applied)) {
+        const isInstalled = commit.some(({ value: row }) => row === cleared);
+        if (isInstalled) this.#installed(device, shown, vector);
+        else if (!dominates(vector, shown.applied)) {
           this.#ground.violated(`${who}'s applied vector went back`);
         }
         shown.applied = vector;
@@ -272,10 +283,30 @@ export class Books {
         shown.updates = (value as { last: number }).last;
       } else if (store === stores.documents && document === catalog) {
         shown.changes = (value as { last: number }).last;
+      } else if (store === stores.pending) {
+        const name = (key as readonly string[]).slice(1).join(" ");
+        if (value === cleared) shown.pending.clear();
+        else if (value === undefined) {
+          shown.pending.delete(name);
+          this.#ground.fire("part came later");
+        } else shown.pending.add(name);
+        continue;
       } else continue;
       touched = true;
     }
     if (touched) this.#compareModels(device, shown);
+  }
+
+  /** A snapshot took the place of what was applied: what it covers came with it, the rest comes again. */
+  #installed(device: SimDevice, shown: Shown, vector: VersionVector): void {
+    const isNew = [...shown.appliedEver.keys()].every((replica) => replica === device.replica);
+    this.#ground.struck(isNew ? "snapshot taken in" : "snapshot taken in over entries");
+    shown.isInstalled = true;
+    shown.beforeSnapshot = new Map(shown.appliedEver);
+    for (const [replica, toldOf] of shown.told) {
+      for (const seq of toldOf) if (seq > seqOf(vector, replica)) toldOf.delete(seq);
+    }
+    this.#ground.say(`device ${device.index} takes in a snapshot`);
   }
 
   /** An own entry is committed where another one stood: after the profile was put back. */
@@ -341,6 +372,16 @@ export class Books {
     this.#compareModels(device, shown);
   }
 
+  /** A device says that it has published a snapshot: a relay has the manifest. */
+  async published({ index, relays }: SimDevice, { published }: SnapshotNotice): Promise<void> {
+    const { tag } = this.#ground.space;
+    for (const id of published?.root.chunks ?? []) {
+      const kept = await Promise.all(relays.map(({ store }) => store.disk.blob(tag, id)));
+      if (kept.some((bytes) => bytes !== undefined)) continue;
+      this.#ground.violated(`device ${index} has published what no relay keeps`);
+    }
+  }
+
   // Receipts
 
   connected(connection: Connection, relay: SimRelay): void {
@@ -373,7 +414,7 @@ export class Books {
     const shown = this.#shownBy(tab.device);
     const { board } = tab.tab;
     const about = `device ${tab.device.index} shows device ${subject.index}`;
-    const { appliedEver } = this.#shownBy(subject);
+    const { appliedEver, pending, beforeSnapshot } = this.#shownBy(subject);
 
     const clock = board.clock(replica);
     const clockBefore = tab.clocksShown.get(replica);
@@ -384,6 +425,9 @@ export class Books {
         }
         if (seqOf(appliedEver, author) < seq) {
           this.#ground.violated(`${about} to have ${short(author)}:${seq}, which it never applied`);
+        }
+        if (pending.size > 0 && seqOf(beforeSnapshot, author) < seq) {
+          this.#ground.violated(`${about} to have ${short(author)}:${seq}, which is still to come`);
         }
       }
       if (clockBefore !== undefined && !dominates(clock, clockBefore)) {
@@ -528,8 +572,7 @@ export class Books {
     }
     const isExact =
       shown.messages === should.messages &&
-      shown.updates === should.updates &&
-      shown.changes === should.changes;
+      (shown.isInstalled || (shown.updates === should.updates && shown.changes === should.changes));
     if (isExact) return;
     this.#ground.violated(
       `device ${device.index} shows ${inWords(shown)}, applied are ${inWords(should)}`,

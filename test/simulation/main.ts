@@ -60,6 +60,11 @@ const expected: readonly string[] = [
   "forked log told",
   "own log taken back",
   "heard over the bus",
+  "snapshot taken in",
+  "snapshot taken in over entries",
+  "snapshot confirmed",
+  "part came later",
+  "order carried out",
   ...(values.opaque
     ? []
     : ["documents compared", "documents compacted", "snapshot met", "peer continued"]),

@@ -10,6 +10,7 @@ import { registerLabels } from "@skein/shared/log/register.ts";
 import type { NotePeer } from "@skein/client/runtime/note-peers.ts";
 import type { Frame } from "@skein/shared/protocol/messages.ts";
 import { Exchange } from "@skein/shared/sync/exchange.ts";
+import { Session } from "@skein/shared/sync/session.ts";
 import { Mending } from "@skein/shared/sync/mending.ts";
 import { Connection } from "@skein/shared/sync/connection.ts";
 import { accessLabels } from "@skein/shared/protocol/access.ts";
@@ -369,6 +370,61 @@ export const mutants: readonly Mutant[] = [
     breaks: "a device knows that its log has forked",
     mix: { forks: 1, often: ["profile restored"] },
     plant: () => replaced(Replica.prototype, "onFork", () => () => {}),
+  },
+  {
+    name: "clock of what is still to come",
+    breaks: "a device tells what it has once it has all of it",
+    mix: { snapshots: 1 },
+    tab: ({ store }) => {
+      store.isPartial = async () => false;
+    },
+  },
+  {
+    name: "late part lost",
+    breaks: "what comes of a snapshot is put in its place",
+    mix: { snapshots: 1 },
+    tab: ({ store }, kv) => {
+      store.fill = (space, _epoch, { document, name }) =>
+        kv.write([stores.pending], "relaxed", async (tx) => {
+          tx.delete(stores.pending, [space, document, name]);
+          return "applied" as const;
+        });
+    },
+  },
+  {
+    name: "snapshot over own words",
+    breaks: "what a device wrote beyond a snapshot stays and goes out",
+    mix: { snapshots: 1 },
+    tab: ({ store, replicaId }) => {
+      const install = store.install.bind(store);
+      store.install = async (space, epoch, before, installation) => {
+        const head = (await store.heads(space)).find(({ replica }) => replica === replicaId);
+        if (head !== undefined) await store.begin(space, [{ ...head, seq: head.to }]);
+        return install(space, epoch, before, installation);
+      };
+    },
+  },
+  {
+    name: "pieces never brought",
+    breaks: "a snapshot is published when a relay has all of it",
+    mix: { snapshots: 1 },
+    plant: () =>
+      replaced(
+        Session.prototype,
+        "askForBlob",
+        (ask) =>
+          function (this: Session, request) {
+            return request.type === "keep"
+              ? Promise.resolve({ type: "lacking", space: 0, request: 0, blobs: [] } as const)
+              : ask.call(this, request);
+          },
+      ),
+  },
+  {
+    name: "held back for ever",
+    breaks: "a newcomer says what it holds",
+    mix: { snapshots: 1 },
+    plant: () => replaced(Exchange.prototype, "tellHeads", () => () => {}),
   },
 ];
 

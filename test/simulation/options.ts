@@ -35,6 +35,8 @@ export interface Options {
   readonly lonelyDamage: boolean;
   /** A restored device writes before it has heard of its own later entries: its log forks. */
   readonly forks: boolean;
+  /** Devices make, confirm and take in snapshots, one of them comes late, and relays let go of entries. */
+  readonly snapshots: boolean;
   /** How long nobody does anything in the end, and nothing may happen. */
   readonly quietSeconds: number;
   /** Strikes per simulated second; 0 leaves the fault out. */
@@ -80,6 +82,8 @@ export interface Mix {
   readonly lonelyDamage: number;
   /** In how many a restored device may fork its log. */
   readonly forks: number;
+  /** In how many there are snapshots. */
+  readonly snapshots: number;
   /** Of the newer faults those that no seed has, and those that all have, and often. */
   readonly without: readonly FaultKind[];
   readonly often: readonly FaultKind[];
@@ -91,6 +95,7 @@ export const usualMix: Mix = {
   sharedStores: 0.5,
   lonelyDamage: 0.02,
   forks: 0.02,
+  snapshots: 0.05,
   without: [],
   often: [],
 };
@@ -100,6 +105,7 @@ export const earlyMix: Mix = {
   sharedStores: 0,
   lonelyDamage: 0,
   forks: 0,
+  snapshots: 0,
   without: [...newerKinds],
 };
 /** In little time faults strike as often as in much, so that they meet. */
@@ -113,7 +119,7 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
     isLong ? longOptions(seed, dice) : shortOptions(seed, dice),
     new Prng(seed ^ 0x1a7e),
     isLong ? 1 : haste,
-    hasDocuments ? { ...mix, lonelyDamage: 0, forks: 0 } : mix,
+    hasDocuments ? { ...mix, lonelyDamage: 0, forks: 0, snapshots: 0 } : mix,
   );
   if (!hasDocuments) return options;
   // Engines have more to disagree about the more is edited at once.
@@ -134,8 +140,21 @@ function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Optio
   const busMsMax = dice.pick([2, 40, 400]);
   const newer: Options = { ...options, sharedStore, busMsMax, faults };
   if (dice.chance(mix.lonelyDamage)) return lonely(newer, times);
-  return dice.chance(mix.forks) ? forking(newer, times) : newer;
+  if (dice.chance(mix.forks)) return forking(newer, times);
+  return dice.chance(mix.snapshots) ? snapshotting(newer) : newer;
 }
+
+/** With enough to write that a snapshot is made of it, and somebody who comes when one is. */
+const snapshotting = (options: Options): Options => ({
+  ...options,
+  snapshots: true,
+  devices: Math.max(3, options.devices),
+  faultySeconds: Math.max(4, options.faultySeconds),
+  activeSeconds: Math.max(2, options.activeSeconds),
+  writesPerSecond: Math.max(3, options.writesPerSecond),
+  textBytesMax: 16,
+  faults: { ...options.faults, "flipped bits": 0, "profile restored": 0 },
+});
 
 /** The one loss stands alone: no second one takes what is left of the log. */
 const lonely = (options: Options, times: number): Options => ({
@@ -228,7 +247,13 @@ function longOptions(seed: number, dice: Prng): Options {
 }
 
 /** What `withNewer` decides. */
-const notNewer = { sharedStore: false, busMsMax: 0, lonelyDamage: false, forks: false } as const;
+const notNewer = {
+  sharedStore: false,
+  busMsMax: 0,
+  lonelyDamage: false,
+  forks: false,
+  snapshots: false,
+} as const;
 
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {
   const faults = {} as Record<FaultKind, number>;

@@ -33,6 +33,7 @@ const watched: ReadonlySet<string> = new Set([
   stores.applied,
   stores.channels,
   stores.documents,
+  stores.pending,
 ]);
 
 export class SimDisk {
@@ -147,6 +148,9 @@ function* headsIn(commit: Commit): Generator<readonly [ReplicaId, number]> {
   }
 }
 
+/** In the place of a row: all rows of the store are gone, as a snapshot that is taken in begins. */
+export const cleared = "cleared";
+
 function watching(tx: Writing, commit: Commit[number][]): Writing {
   return {
     get: (store, key) => tx.get(store, key),
@@ -155,7 +159,13 @@ function watching(tx: Writing, commit: Commit[number][]): Writing {
       if (watched.has(store)) commit.push({ store, key, value });
       tx.put(store, key, value);
     },
-    delete: (store, key) => tx.delete(store, key),
-    deleteRange: (store, from, before) => tx.deleteRange(store, from, before),
+    delete: (store, key) => {
+      if (store === stores.pending) commit.push({ store, key, value: undefined });
+      tx.delete(store, key);
+    },
+    deleteRange: (store, from, before) => {
+      if (store === stores.pending) commit.push({ store, key: from, value: cleared });
+      tx.deleteRange(store, from, before);
+    },
   };
 }

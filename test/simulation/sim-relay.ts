@@ -10,6 +10,7 @@ import { type RelayStore, StoreUnavailable } from "../../server/src/store/store.
 import { Actor } from "./actor.ts";
 import type { Books } from "./books.ts";
 import type { Ground } from "./ground.ts";
+import { leaseMs, retentionMs } from "./sim-snapshots.ts";
 import type { SimStore } from "./sim-store.ts";
 import type { SimWire } from "./wire.ts";
 
@@ -57,6 +58,8 @@ export class SimRelay {
       store: ground.mutant?.relayStore?.(store) ?? store,
       bus: ground.mutant?.relayBus?.(bus) ?? bus,
       mayWhisper: () => true,
+      retentionMs,
+      leaseMs,
       explain: (error) => {
         if (!(error instanceof StoreUnavailable)) ground.bug(error);
         return { code: codes.unavailable, retryAfterMs: 0, detail: "the store is out of reach" };
@@ -74,9 +77,22 @@ export class SimRelay {
         if (wire.connection !== undefined) this.#books.backlog(wire.connection.sessions);
       }
       for (const connection of this.hostile.keys()) connection.tick();
+      if (ground.options.snapshots) this.#sweep();
       process.after(tickMs, tick);
     };
     process.after(tickMs, tick);
+  }
+
+  /** What has come to its end, as the shipped relay does it each hour. */
+  #sweep(): void {
+    const { relay } = this;
+    if (relay === undefined || this.diskFails) return;
+    const failed = (error: unknown): void => {
+      if (!(error instanceof StoreUnavailable)) this.#ground.bug(error);
+    };
+    relay.carryOutOrders(1).then((count) => {
+      for (; count > 0; count--) this.#ground.struck("order carried out");
+    }, failed);
   }
 
   connect(wire: Wire): Connection | undefined {
@@ -122,7 +138,11 @@ export class SimRelay {
       begin: (space, bases) =>
         slow(async () => {
           this.store.gave((store) => store.begin(space, bases));
-          return disk.begin(space, bases);
+          const begun = await disk.begin(space, bases);
+          for (const { head } of begun) {
+            durable.set(head.replica, Math.max(head.to, durable.get(head.replica) ?? 0));
+          }
+          return begun;
         }),
       read: (space, replica, first, bytesMax) =>
         slow(() => disk.read(space, replica, first, bytesMax)),

@@ -6,6 +6,7 @@
 import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
 import { KvFailure } from "@skein/shared/device/kv.ts";
 import { RelayLink } from "@skein/shared/device/link.ts";
+import type { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import type { RegisterTopic } from "@skein/shared/device/register-board.ts";
 import type { Env } from "@skein/shared/env.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
@@ -23,6 +24,7 @@ import type { Ground } from "./ground.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { SimRelay } from "./sim-relay.ts";
 import { SimDocuments } from "./sim-documents.ts";
+import { signedOrder, snapshotsOf } from "./sim-snapshots.ts";
 import { SimWire } from "./wire.ts";
 
 const topics: readonly RegisterTopic[] = [{ kind: "clock" }, { kind: "read", document: channel }];
@@ -81,6 +83,7 @@ export class SimTab {
       space: ground.space,
       pair: device.pair,
       lock: device.logLock.for(this.actor),
+      ...(ground.options.snapshots && { snapshots: snapshotsOf(ground, device.index) }),
       onBug: (error) => ground.bug(error),
     });
     ground.mutant?.tab?.(this.tab, kv);
@@ -248,9 +251,26 @@ export class SimTab {
     tab.onStoredBy = (session, seq) => this.#books.stored(this, session, seq);
     tab.onOwnHead = (head) => this.device.broadcast(this, head);
     tab.onChange = () => this.look();
-    tab.onBoard = (replica) => this.#books.receipts(this, replica);
+    tab.onBoard = (replica) => {
+      this.#books.receipts(this, replica);
+      const verdicts = tab.board.notices.get(replica)?.verdicts ?? [];
+      if (verdicts.some(({ agrees }) => agrees)) this.#ground.fire("snapshot confirmed");
+      if (verdicts.some(({ agrees }) => !agrees)) {
+        this.#ground.violated("an honest snapshot was refused");
+      }
+    };
     tab.onWhispered = (publicKey, whisper) => this.#hearWhisper(publicKey, whisper);
     tab.onFenced = () => this.device.fenced(this);
+    tab.onOrder = async (...order) => {
+      const bytes = await signedOrder(this.#ground, ...order);
+      const { tag } = this.#ground.space;
+      const answers = await Promise.all(
+        this.#links.flatMap(
+          ({ link }) => link?.request(tag, { type: "truncate", order: bytes }) ?? [],
+        ),
+      );
+      return answers.some(({ kind }) => kind === "done");
+    };
   }
 
   async #lead(turn: number, shown: ReturnType<Books["shownBy"]>): Promise<void> {
@@ -261,6 +281,7 @@ export class SimTab {
     // The last leader may have died between applying and telling.
     this.device.applied(this);
     if (tab.desk !== undefined) this.#ground.mutant?.desk?.(tab.desk);
+    if (tab.desk !== undefined) this.#watchNotices(tab.desk);
     // A tab may have appended while the database was read.
     const { head } = await tab.store.writerBase(this.#ground.space.tag, tab.replicaId);
     if (turn !== this.#turn) return;
@@ -274,9 +295,21 @@ export class SimTab {
     this.look();
   }
 
+  /** What is published can be had. */
+  #watchNotices(desk: RegisterDesk): void {
+    const setNotice = desk.setNotice.bind(desk);
+    desk.setNotice = (notice) => {
+      this.#books.published(this.device, notice).catch((error: unknown) => this.#ground.bug(error));
+      setNotice(notice);
+    };
+  }
+
   #arm(): void {
     if (this.actor.dead || this.tab.replica === undefined) return;
-    let wakeAtMs = this.tab.replica.wakeAtMs();
+    let wakeAtMs = Math.min(
+      this.tab.replica.wakeAtMs(),
+      this.tab.keeper?.wakeAtMs() ?? Number.POSITIVE_INFINITY,
+    );
     for (const { link, retry } of this.#links) {
       if (link !== undefined) wakeAtMs = Math.min(wakeAtMs, link.wakeAtMs());
       else if (retry.state.kind === "waiting") wakeAtMs = Math.min(wakeAtMs, retry.state.untilMs);
@@ -304,6 +337,7 @@ export class SimTab {
       this.#books.backlog(replica.exchange.sessions);
       this.#books.ahead(this.device, replica.ahead);
       if (replica.wakeAtMs() <= now) replica.tick();
+      this.tab.keeper?.tick();
     }
     for (const { link } of this.#links) link?.tick();
     this.#decide();

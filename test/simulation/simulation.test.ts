@@ -52,6 +52,7 @@ describe("devices, tabs and relays under faults", () => {
     ["where relays share a store and a bus", { sharedStores: 1 }],
     ["where profiles are put back", { often: ["profile restored"] }],
     ["where logs fork", { forks: 1 }],
+    ["where snapshots are made and taken in", { snapshots: 1 }],
   ])(
     "keep every promise in 40 seeds %s",
     async (_, mix) => {

@@ -17,6 +17,7 @@ import {
 } from "@skein/shared/device/register-board.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import type { CutLimits } from "@skein/shared/device/snapshot/channel-segments.ts";
 import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
 import { lendingShelf, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
 import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
@@ -56,6 +57,7 @@ export interface TabOptions {
 export interface SnapshotOptions {
   readonly policy: SnapshotPolicy;
   readonly engines: () => Promise<SnapshotEngines>;
+  readonly cutLimits?: CutLimits;
   /** Whether its person owns the space, and signs orders to truncate. */
   readonly isOwner?: boolean;
 }
@@ -188,7 +190,7 @@ export class Tab implements ReplicaHost {
   }
 
   async #keepSnapshots(
-    { policy, engines, isOwner }: SnapshotOptions,
+    { policy, engines, isOwner, cutLimits }: SnapshotOptions,
     replica: Replica,
     desk: RegisterDesk,
     isPartial: boolean,
@@ -209,6 +211,7 @@ export class Tab implements ReplicaHost {
       replica,
       isPartial,
       policy,
+      ...(cutLimits && { cutLimits }),
       host: {
         isIdle: () => true,
         mayWrite: () => true,

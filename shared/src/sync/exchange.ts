@@ -84,6 +84,8 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly shelf: BlobShelf;
   readonly sessions = new Set<Session>();
   #holdsBack = false;
+  /** Whom missing entries of a log were asked of. */
+  readonly #asked = new Map<ReplicaId, WeakSet<Session>>();
   readonly #options: ExchangeOptions;
   readonly #intake: Intake;
   readonly #mending: Mending;
@@ -299,8 +301,22 @@ export class Exchange implements SessionOwner, IntakeHost {
       if (session.proven.has(replica)) continue;
       const first = this.#intake.verifiedTo(replica) + 1;
       // What lies below where it begins there, nobody can ask for.
-      if (from <= first && first <= to && !this.#isAsked(replica)) session.want(replica, first, to);
+      if (from > first || first > to || this.#isAsked(replica)) continue;
+      this.#nextToAsk(session, replica, first).want(replica, first, to);
     }
+  }
+
+  /** Who holds it may be unable to read it: each is asked once before any is asked again. */
+  #nextToAsk(session: Session, replica: ReplicaId, first: number): Session {
+    const asked = this.#asked.get(replica) ?? new WeakSet();
+    this.#asked.set(replica, asked);
+    const able = [...this.sessions].filter(
+      (other) => other === session || (!other.withRelay && other.mayLend(replica, first)),
+    );
+    const next = able.find((other) => !asked.has(other)) ?? session;
+    if (asked.has(next)) for (const other of able) asked.delete(other);
+    asked.add(next);
+    return next;
   }
 
   #isAsked(replica: ReplicaId): boolean {
@@ -345,6 +361,7 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onHeld(run: VerifiedRun, source: RunSource): void {
     this.#publicKeys.delete(run.replica);
+    this.#asked.delete(run.replica);
     this.#options.host.onHeld(run);
     if (this.#options.forwards === "held") this.#forward(run, source);
     // Sessions that were too far behind to be forwarded to read it from the store.

@@ -34,9 +34,13 @@ export interface ArrivalHost {
   install(offer: Offer, manifest: Manifest): Promise<Application | "unusable">;
   /** Brings one more part in, `first` those of these documents; what happened. */
   fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete">;
+  /** Whether others should make a snapshot that this device can take in. */
+  wantSnapshot(wants: boolean): void;
   holdBack(): void;
   tellHeads(): void;
   onChanged(): void;
+  /** The disk refused, or something is wrong with the code; it is tried again. */
+  onFailed(error: unknown): void;
 }
 
 export interface ArrivalOptions {
@@ -101,6 +105,12 @@ export class Arrival {
     this.#fill();
   }
 
+  /** A relay may have let go of what is missing here, or somebody may have brought it. */
+  #lookBelow(): void {
+    if (this.#isBelow()) this.#enter("deciding");
+    else this.#options.host.wantSnapshot(false);
+  }
+
   onListed(session: Session, listed: Listed): void {
     const lists = this.#listsOf(session);
     if (listed.kind === "equal") {
@@ -118,7 +128,7 @@ export class Arrival {
       }
       lists.noticesComplete = listed.isComplete;
     }
-    if (this.#phase === "settled" && this.#isBelow()) this.#enter("deciding");
+    if (this.#phase === "settled") this.#lookBelow();
     this.decide();
   }
 
@@ -133,7 +143,12 @@ export class Arrival {
     this.#fill();
   }
 
-  /** To be called when a notice came in, too. */
+  /** What somebody says of snapshots has come in. */
+  onNotice(): void {
+    if (this.#phase === "settled" && this.#isBelow()) this.#enter("deciding");
+    this.decide();
+  }
+
   decide(): void {
     if (this.#closed || this.#phase !== "deciding") return;
     this.#forgetClosed();
@@ -146,6 +161,7 @@ export class Arrival {
     }
     const isBelow = this.#isBelow();
     if (!isBelow && Math.max(...lists.map((each) => this.#toFetch(each))) < policy.worthEntries) {
+      this.#options.host.wantSnapshot(false);
       return this.#enter("settled");
     }
     const { notices } = board;
@@ -162,6 +178,7 @@ export class Arrival {
     );
     if (offer !== undefined) return this.#load(offer);
     // Nothing better than the entries themselves, as far as anybody has them.
+    this.#options.host.wantSnapshot(isBelow);
     this.#enter("settled");
   }
 
@@ -177,7 +194,10 @@ export class Arrival {
       if (isInstalled) this.#fill();
       else this.decide();
     };
-    this.#tryLoad(offer).then(over, () => over(false));
+    this.#tryLoad(offer).then(over, (error: unknown) => {
+      this.#options.host.onFailed(error);
+      over(false);
+    });
   }
 
   async #tryLoad(offer: Offer): Promise<boolean> {
@@ -188,10 +208,21 @@ export class Arrival {
     return (await host.install(offer, manifest)) === "applied";
   }
 
-  /** It brings something, and takes nothing away that was let go of here. */
+  /**
+   * It brings something, takes nothing away that was let go of here, and what comes after it can be had
+   * of somebody: of two snapshots neither need cover the other.
+   */
   #isProgress(manifest: Manifest): boolean {
     const { host } = this.#options;
     const vector = vectorOf(manifest);
+    const held = this.#heldTo();
+    const reaches = ({ logs }: Lists): boolean =>
+      [...logs].every(
+        ([replica, { from, to }]) =>
+          to <= (held.get(replica) ?? 0) ||
+          Math.max(seqOf(vector, replica), held.get(replica) ?? 0) >= from - 1,
+      );
+    if (![...this.#lists.values()].some(reaches)) return false;
     for (const { replica, from } of host.heads) {
       if (from > 1 && seqOf(vector, replica) < from - 1) return false;
     }
@@ -222,7 +253,10 @@ export class Arrival {
       host.onChanged();
       this.#fill();
     };
-    host.fillNext(this.#wanted).then(over, () => over("not to be had"));
+    host.fillNext(this.#wanted).then(over, (error: unknown) => {
+      host.onFailed(error);
+      over("not to be had");
+    });
   }
 
   #forgetClosed(): void {

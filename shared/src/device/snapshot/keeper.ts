@@ -9,6 +9,7 @@ import type { VersionVector } from "../../clock/version-vector.ts";
 import type { Keyring } from "../../crypto/keyring.ts";
 import type { Env } from "../../env.ts";
 import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import { DamagedEntries } from "../../log/damage.ts";
 import { knownDocument } from "../../log/known-document.ts";
 import type { LogHead } from "../../log/store.ts";
 import type { TruncationRow } from "../../log/truncation.ts";
@@ -17,11 +18,13 @@ import type { BlobShelf } from "../../sync/blob-line.ts";
 import type { Exchange } from "../../sync/exchange.ts";
 import type { Listed, Session } from "../../sync/session.ts";
 import type { Gate } from "../gate.ts";
+import { KvFailure } from "../kv.ts";
 import type { ReadModels } from "../read-models.ts";
 import type { RegisterBoard } from "../register-board.ts";
 import type { RegisterDesk } from "../register-desk.ts";
 import type { Application, AppliedState, DeviceStore } from "../store.ts";
 import { Arrival, type ArrivalHost } from "./arrival.ts";
+import type { CutLimits } from "./channel-segments.ts";
 import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
 import { decodeOperations } from "./contents.ts";
 import { essentialsOf } from "./install.ts";
@@ -79,6 +82,8 @@ export interface KeeperOptions {
   /** Parts of a snapshot are still to come. */
   readonly isPartial: boolean;
   readonly policy?: SnapshotPolicy;
+  /** Others only where small channels are to be cut: all devices must cut alike. */
+  readonly cutLimits?: CutLimits;
   readonly host: KeeperHost;
 }
 
@@ -102,7 +107,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     const source = this.#source;
     const common = { env, self, board, source, policy, host: this };
     this.#arrival = new Arrival({ ...common, noticeName, isPartial });
-    this.#upkeep = new Upkeep({ ...common, space, desk, shelf });
+    this.#upkeep = new Upkeep({ ...common, suite, space, desk, shelf });
   }
 
   /** How far the device has come in: `settled` when nothing is missing that a snapshot would bring. */
@@ -121,19 +126,19 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 
   /** What somebody says of snapshots is on the board. */
   onNotice(): void {
-    this.#arrival.decide();
+    this.#arrival.onNotice();
     this.#upkeep.look();
     this.#options.host.onChanged();
   }
 
   wakeAtMs(): number {
-    return Math.min(this.#arrival.wakeAtMs(), this.#upkeep.wakeAtMs());
+    return this.phase === "settled" ? this.#upkeep.wakeAtMs() : this.#arrival.wakeAtMs();
   }
 
   tick(): void {
     this.#arrival.tick();
     if (this.#arrival.phase !== "settled") return;
-    this.#upkeep.tick().catch((error: unknown) => this.#options.host.onBug(error));
+    void this.#upkeep.tick();
   }
 
   close(): void {
@@ -168,6 +173,13 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     return host.isIdle() && replica.unapplied === 0;
   }
 
+  wantSnapshot(wants: boolean): void {
+    const { desk } = this.#options;
+    if (desk.notice.wants === wants) return;
+    desk.setNotice({ ...desk.notice, wants });
+    this.#options.host.onChanged();
+  }
+
   holdBack(): void {
     this.#options.replica.exchange.holdBack();
   }
@@ -180,6 +192,12 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     this.#options.host.onChanged();
   }
 
+  /** A disk refuses now and then, and damage is mended elsewhere; anything else is a bug. */
+  onFailed(error: unknown): void {
+    const isExpected = error instanceof KvFailure || error instanceof DamagedEntries;
+    if (!isExpected) this.#options.host.onBug(error);
+  }
+
   onTrouble(trouble: UpkeepTrouble): void {
     this.#options.host.onTrouble(trouble);
   }
@@ -189,7 +207,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   }
 
   async checkpointPorts(): Promise<CheckpointPorts> {
-    const { env, keyring, gate, host, store, shelf } = this.#options;
+    const { env, keyring, gate, host, store, shelf, cutLimits } = this.#options;
     const { space } = keyring;
     this.#engines ??= host.engines();
     return {
@@ -203,6 +221,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
       gate,
       engines: await this.#engines,
       random: env.random,
+      ...(cutLimits && { cutLimits }),
     };
   }
 

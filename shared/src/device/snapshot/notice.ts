@@ -2,7 +2,7 @@
  * What a device's `snapshot` register says: the snapshot it has published, and what it found when it
  * replayed those of others (docs/protocol.md section 12.2). Newest counts.
  *
- *   format ‖ published? u8 [digest 32 ‖ root ref ‖ entries] ‖ list(digest 32 ‖ agrees u8)
+ *   format ‖ published? u8 [digest 32 ‖ root ref ‖ entries] ‖ list(digest 32 ‖ agrees u8) ‖ wants u8
  */
 import { equalBytes, toHex } from "../../bytes/bytes.ts";
 import { Malformed } from "../../bytes/malformed.ts";
@@ -35,11 +35,17 @@ export interface SnapshotNotice {
   readonly published: Published | undefined;
   /** Newest last. */
   readonly verdicts: readonly Verdict[];
+  /** It lacks entries that relays have let go of, and no snapshot has what it needs: make another. */
+  readonly wants: boolean;
 }
 
-export const noNotice: SnapshotNotice = { published: undefined, verdicts: [] };
+export const noNotice: SnapshotNotice = { published: undefined, verdicts: [], wants: false };
 
-export function encodeNotice({ published, verdicts }: SnapshotNotice): Uint8Array<ArrayBuffer> {
+export function encodeNotice({
+  published,
+  verdicts,
+  wants,
+}: SnapshotNotice): Uint8Array<ArrayBuffer> {
   if (verdicts.length > verdictsMax) throw new RangeError(`${verdicts.length} verdicts`);
   const writer = new Writer().u8(format).u8(published === undefined ? 0 : 1);
   if (published !== undefined) {
@@ -49,6 +55,7 @@ export function encodeNotice({ published, verdicts }: SnapshotNotice): Uint8Arra
   }
   return writer
     .list(verdicts, (to, { digest, agrees }) => to.fixed(digest, hashBytes).u8(agrees ? 1 : 0))
+    .u8(wants ? 1 : 0)
     .finish();
 }
 
@@ -62,8 +69,9 @@ export const decodeNotice = (bytes: Uint8Array): SnapshotNotice | Malformed =>
       digest: from.raw(hashBytes).slice(),
       agrees: readFlag(from),
     }));
+    const wants = readFlag(reader);
     if (reader.rest().some((byte) => byte !== 0)) throw new Malformed("something after the end");
-    return { published, verdicts };
+    return { published, verdicts, wants };
   });
 
 const readPublished = (reader: Reader): Published => ({

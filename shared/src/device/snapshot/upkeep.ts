@@ -17,6 +17,7 @@ import { equalBytes, toHex } from "../../bytes/bytes.ts";
 import { isMalformed } from "../../bytes/malformed.ts";
 import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import { objectKeyBytes, sealObject } from "../../crypto/sealed-object.ts";
+import type { Suite } from "../../crypto/suite.ts";
 import type { Env } from "../../env.ts";
 import type { BlobId, ReplicaId, SpaceTag } from "../../id/id.ts";
 import type { TruncationRow } from "../../log/truncation.ts";
@@ -60,12 +61,15 @@ export interface UpkeepHost {
   /** Signs the order and sends it to every relay that is connected. */
   order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean>;
   onTrouble(trouble: UpkeepTrouble): void;
+  /** The disk refused, or something is wrong with the code; it is tried again. */
+  onFailed(error: unknown): void;
   /** A notice of ours may be due, or it wants to be called at another time. */
   onChanged(): void;
 }
 
 export interface UpkeepOptions {
   readonly env: Env;
+  readonly suite: Suite;
   readonly space: SpaceTag;
   readonly self: ReplicaId;
   readonly board: RegisterBoard;
@@ -82,17 +86,21 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   #closed = false;
   #busy = false;
-  /** When each job may begin; a time that is not set yet is drawn when the job is found due. */
+  /**
+   * When each job may begin; a time that is not set yet is drawn when the job is found due. One that was
+   * tried in vain waits alone: what a relay has no room for keeps nobody from confirming.
+   */
   readonly #atMs = new Map<Job, number>();
-  #notBeforeMs = Number.NEGATIVE_INFINITY;
   #lookAtMs = Number.NEGATIVE_INFINITY;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then also these have been asked whether they keep everything. */
   #renewedWith = new WeakSet<Session>();
   /** Entries that the last order let go of. */
   #orderedTo = 0;
-  /** Snapshots that cannot be replayed here, by digest. */
-  readonly #passed = new Set<string>();
+  /** Until when nothing is done about a snapshot that cannot be replayed here, or not yet; by `keyOf`. */
+  readonly #passedUntilMs = new Map<string, number>();
+  /** Snapshots that nobody can load: they cover nothing. Of those that are on offer, by `keyOf`. */
+  readonly #void = new Set<string>();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -108,7 +116,7 @@ export class Upkeep {
 
   wakeAtMs(): number {
     if (this.#closed || this.#busy) return Number.POSITIVE_INFINITY;
-    return Math.max(Math.min(this.#lookAtMs, ...this.#atMs.values()), this.#notBeforeMs);
+    return this.#lookAtMs;
   }
 
   /** Something may be due that was not. */
@@ -116,28 +124,30 @@ export class Upkeep {
     this.#lookAtMs = this.#options.env.clock.now();
   }
 
-  /** Looks what is due. Resolves when the job that was begun, if one was, is over. */
+  /** Looks what is due. Resolves, and never rejects, when the job that was begun, if one was, is over. */
   async tick(): Promise<void> {
     const now = this.#options.env.clock.now();
-    if (this.#closed || this.#busy || now < this.#notBeforeMs) return;
-    this.#lookAtMs = now + Math.max(lookEveryMsMin, this.#options.policy.idleAfterMs);
-    const job = this.#due(now);
+    if (this.#closed || this.#busy) return;
+    const isFree = this.#options.host.isIdle && this.#connected().length > 0;
+    const job = isFree ? this.#due(now) : undefined;
+    const nextMs = now + Math.max(lookEveryMsMin, this.#options.policy.idleAfterMs);
+    this.#lookAtMs = isFree ? Math.min(nextMs, ...this.#atMs.values()) : nextMs;
     if (job === undefined) return;
     this.#busy = true;
     this.#atMs.delete(job);
-    try {
-      const worked = await this.#do(job);
-      if (!worked)
-        this.#notBeforeMs = this.#options.env.clock.now() + this.#options.policy.againAfterMs;
-    } finally {
-      this.#busy = false;
-      this.look();
-      this.#options.host.onChanged();
-    }
+    const { host } = this.#options;
+    const worked = await this.#do(job).catch((error: unknown) => {
+      host.onFailed(error);
+      return false;
+    });
+    this.#busy = false;
+    if (this.#closed) return;
+    if (!worked) this.#atMs.set(job, this.#againAtMs());
+    this.look();
+    host.onChanged();
   }
 
   #due(nowMs: number): Job | undefined {
-    if (!this.#options.host.isIdle || this.#connected().length === 0) return undefined;
     for (const job of jobs) {
       if (!this.#isWanted(job, nowMs)) {
         this.#atMs.delete(job);
@@ -150,6 +160,10 @@ export class Upkeep {
     return undefined;
   }
 
+  #againAtMs(): number {
+    return this.#options.env.clock.now() + this.#options.policy.againAfterMs;
+  }
+
   /** Several devices find the same thing due at the same moment: one of them is enough. */
   #delayMs(job: Job): number {
     const { env, policy } = this.#options;
@@ -160,7 +174,9 @@ export class Upkeep {
     const { policy, host } = this.#options;
     switch (job) {
       case "publish":
-        return host.mayWrite && this.#unpublished() >= policy.publishEntries;
+        return (
+          host.mayWrite && (this.#unpublished() >= policy.publishEntries || this.#isAskedForMore())
+        );
       case "witness":
         return this.#toWitness() !== undefined;
       case "renew":
@@ -197,22 +213,43 @@ export class Upkeep {
 
   /** Entries that are applied here and in no snapshot that anybody could load. */
   #unpublished(): number {
-    const covered = this.#offers().map(({ entries, refusedBy }) =>
-      refusedBy.length > 0 ? 0 : entries,
-    );
-    return countOf(this.#options.host.applied) - Math.max(0, ...covered);
+    const { self, host } = this.#options;
+    const covered = this.#offers().map((offer) => {
+      // Whoever refuses ours refuses the same once more: publishing it again changes nobody's mind.
+      const isOurs = offer.author === self;
+      const isUsable = isOurs || (offer.refusedBy.length === 0 && !this.#void.has(keyOf(offer)));
+      return isUsable ? offer.entries : 0;
+    });
+    return countOf(host.applied) - Math.max(0, ...covered);
+  }
+
+  /** Somebody can take in none of those there are, and ours would have more than it has. */
+  #isAskedForMore(): boolean {
+    const { board, desk, host } = this.#options;
+    const isAsked = [...board.notices.values()].some(({ wants }) => wants);
+    return isAsked && countOf(host.applied) > (desk.notice.published?.entries ?? 0);
   }
 
   #toWitness(): Offer | undefined {
-    const { self, desk, policy } = this.#options;
+    const { self, desk, policy, env } = this.#options;
+    const now = env.clock.now();
     const judged = new Set(desk.notice.verdicts.map(({ digest }) => toHex(digest)));
     return this.#offers().find(
-      ({ author, digest, witnesses, refusedBy }) =>
-        author !== self &&
-        witnesses.length + refusedBy.length < policy.witnesses &&
-        !judged.has(toHex(digest)) &&
-        !this.#passed.has(toHex(digest)),
+      (offer) =>
+        offer.author !== self &&
+        offer.witnesses.length + offer.refusedBy.length < policy.witnesses &&
+        !judged.has(toHex(offer.digest)) &&
+        now >= (this.#passedUntilMs.get(keyOf(offer)) ?? Number.NEGATIVE_INFINITY),
     );
+  }
+
+  /** What is no longer on offer need not be remembered. */
+  #forgetOld(): void {
+    const offered = new Set(this.#offers().map(keyOf));
+    for (const key of this.#passedUntilMs.keys()) {
+      if (!offered.has(key)) this.#passedUntilMs.delete(key);
+    }
+    for (const key of this.#void) if (!offered.has(key)) this.#void.delete(key);
   }
 
   #confirmed(): Offer | undefined {
@@ -232,16 +269,14 @@ export class Upkeep {
   // Publishing
 
   async #publish(): Promise<boolean> {
-    const { env, desk, shelf, host, policy } = this.#options;
+    const { env, suite, desk, shelf, host, policy } = this.#options;
     const base = await this.#base();
     const made = await this.#replay(base, host.applied);
     if (made === undefined || this.#closed) return false;
     const vector = vectorOf(made);
-    const isMore = countOf(vector) - countOf(base ? vectorOf(base) : new Map()) > 0;
-    const covered = countOf(host.applied) - countOf(vector);
-    // What cannot be replayed now leaves too little to be worth it.
-    if (!isMore && covered >= policy.publishEntries) return false;
-    const { suite } = (await host.checkpointPorts()).keyring;
+    const left = countOf(host.applied) - countOf(vector);
+    // What cannot be replayed now would be due again at once.
+    if (left >= policy.publishEntries) return false;
     const root = await sealObject(suite, env.random.bytes(objectKeyBytes), encodeManifest(made));
     await shelf.put(root.blobs);
     const held: HeldSnapshot = { manifest: encodeManifest(made), root: root.ref.chunks };
@@ -258,9 +293,8 @@ export class Upkeep {
 
   /** The newest checkpoint here: what the next one goes on from. */
   async #base(): Promise<Manifest | undefined> {
-    const { shelf, space } = this.#options;
+    const { shelf, suite, space } = this.#options;
     const row = await shelf.checkpoint();
-    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
     const manifest = row && decodeManifest(suite, space, row);
     return manifest === undefined || isMalformed(manifest) ? undefined : manifest;
   }
@@ -302,6 +336,8 @@ export class Upkeep {
 
   /** As the newest checkpoint, unless one that reaches further is kept. */
   async #keep(manifest: Manifest): Promise<void> {
+    // Another tab may lead now, and stand on other pieces.
+    if (this.#closed) return;
     const newest = await this.#base();
     const isNewest =
       newest === undefined || countOf(vectorOf(newest)) < countOf(vectorOf(manifest));
@@ -329,6 +365,8 @@ export class Upkeep {
       const blobs = ids.slice(at, at + limits.blobsMax);
       const answer = await session.askForBlob({ type: "keep", blobs });
       if (answer.type !== "lacking") return false;
+      // Relays take nothing from readers.
+      if (!host.mayWrite) continue;
       for (const id of answer.blobs) {
         const bytes = await shelf.get(id);
         if (bytes === undefined || this.#closed) return false;
@@ -346,26 +384,31 @@ export class Upkeep {
   // Witnessing
 
   async #witness(): Promise<boolean> {
-    const { desk, source, host, policy } = this.#options;
+    const { suite, desk, source, host, policy } = this.#options;
+    this.#forgetOld();
     const offer = this.#toWitness();
     if (offer === undefined) return true;
-    const manifest = await source.manifest(offer);
-    if (manifest === undefined || this.#closed) return false;
-    const pass = (): true => {
-      this.#passed.add(toHex(offer.digest));
+    const pass = (untilMs = Number.POSITIVE_INFINITY): true => {
+      this.#passedUntilMs.set(keyOf(offer), untilMs);
       return true;
     };
+    const manifest = await source.manifest(offer);
+    if (this.#closed) return false;
+    // It may be had later; others are not kept waiting for it.
+    if (manifest === undefined) return pass(this.#againAtMs());
     // What its own author's digest denies says nothing: nobody can load it.
-    if (manifest === "void") return pass();
+    if (manifest === "void") {
+      this.#void.add(keyOf(offer));
+      return pass();
+    }
     const target = vectorOf(manifest);
     // Not everything it covers is here yet: later.
-    if (!dominates(host.applied, target)) return false;
+    if (!dominates(host.applied, target)) return pass(this.#againAtMs());
     const base = await this.#baseBelow(target, policy.replayEntriesMax);
     if (base === "none") return pass();
     const replayed = await this.#replay(base, target);
     if (replayed === undefined || this.#closed) return pass();
     if (!isSameVector(vectorOf(replayed), target)) return pass();
-    const { suite } = (await host.checkpointPorts()).keyring;
     const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
     desk.setNotice(withVerdict(desk.notice, { digest: offer.digest, agrees }));
     host.onChanged();
@@ -394,10 +437,9 @@ export class Upkeep {
   // Keeping alive
 
   async #renew(): Promise<boolean> {
-    const { shelf, env, space } = this.#options;
+    const { shelf, env, suite, space } = this.#options;
     const sessions = this.#connected();
     const held = await shelf.held();
-    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
     const manifest = held && decodeManifest(suite, space, held.manifest);
     if (held !== undefined && manifest !== undefined && !isMalformed(manifest)) {
       if (!(await this.#bring(manifest, held.root))) return false;
@@ -421,8 +463,7 @@ export class Upkeep {
 
   /** Drops pieces that nothing stands on: the checkpoint, the held snapshot, what is being made. */
   async #sweep(making: Manifest): Promise<void> {
-    const { shelf, space } = this.#options;
-    const { suite } = (await this.#options.host.checkpointPorts()).keyring;
+    const { shelf, suite, space } = this.#options;
     const needed = new Set<BlobId>(blobsOf(making));
     const [checkpoint, held] = [await shelf.checkpoint(), await shelf.held()];
     for (const id of held?.root ?? []) needed.add(id);
@@ -437,6 +478,10 @@ export class Upkeep {
 
 /** Nobody tells of time that somebody has to spare. */
 const lookEveryMsMin = 1_000;
+
+/** Another may name the same digest, or the same pieces: what is said here is said of this author's. */
+const keyOf = ({ author, digest, root }: Offer): string =>
+  `${author} ${toHex(digest)} ${root.chunks.join()}`;
 
 const jobs: readonly Job[] = ["renew", "witness", "publish", "order"];
 

@@ -1,0 +1,74 @@
+/**
+ * Snapshots in a small world: made after a few entries, by devices that come and go, of notes of an
+ * engine that nobody has; and what watches them. One device opens its first tab late, when there is
+ * something to come in by, and an owner orders relays to let go.
+ */
+import { compareIds, type OpId } from "@skein/shared/crdt/crdt.ts";
+import { snapshotEngines } from "@skein/shared/device/snapshot/engines.ts";
+import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
+import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
+import type { UpkeepHost } from "@skein/shared/device/snapshot/upkeep.ts";
+import {
+  encodeTruncation,
+  truncationLabel,
+  truncationStatement,
+} from "@skein/shared/log/truncation.ts";
+import type { SnapshotOptions } from "../support/party.ts";
+import { catalog } from "./books.ts";
+import type { Ground } from "./ground.ts";
+
+/** What an owner lets go of stays that long at a relay of this world, and blobs nobody speaks of. */
+export const retentionMs = 1_500;
+export const leaseMs = 60_000;
+
+const policy: SnapshotPolicy = {
+  worthEntries: 5,
+  decideWithinMs: 1_000,
+  idleAfterMs: 0,
+  publishEntries: 6,
+  spreadMs: 300,
+  stepEntries: 4,
+  witnesses: 2,
+  replayEntriesMax: 10_000,
+  renewEveryMs: 60_000,
+  truncateEntries: 6,
+  againAfterMs: 500,
+};
+
+/** How a tab of this device takes part. The first device is the owner's. */
+export const snapshotsOf = (ground: Ground, device: number): SnapshotOptions => ({
+  policy,
+  engines: async () => engines(ground),
+  cutLimits: { messagesMin: 2, messagesMax: 6, textUnitsMax: 200, boundaryMask: 1 },
+  isOwner: device === 0,
+});
+
+const engines = (ground: Ground): SnapshotEngines =>
+  ground.options.documents ? snapshotEngines(ground.suite, catalog) : opaqueEngine(ground);
+
+/** The state of a document is which updates it has had. */
+const opaqueEngine = ({ suite }: Ground): SnapshotEngines => ({
+  async advance(_document, snapshot, updates) {
+    const known =
+      snapshot === undefined ? [] : (JSON.parse(new TextDecoder().decode(snapshot)) as OpId[]);
+    const all = [...known, ...updates.map(({ id }) => id)].sort(compareIds);
+    const bytes = new TextEncoder().encode(JSON.stringify(all));
+    const twice = all.some((each, at) => {
+      const before = all[at - 1];
+      return before !== undefined && compareIds(before, each) === 0;
+    });
+    if (twice) throw new Error("an update was replayed twice");
+    return { bytes, digest: suite.hash("sim/engine", bytes) };
+  },
+});
+
+/** Signs an owner's order. */
+export async function signedOrder(
+  { suite, space }: Ground,
+  ...[number, snapshot, rows]: Parameters<UpkeepHost["order"]>
+): Promise<Uint8Array> {
+  const { secret } = await suite.signingPairFromSeed(space.seeds.admin);
+  const statement = { suite: suite.id, space: space.tag, number, snapshot, rows };
+  const signature = await suite.sign(secret, truncationLabel, truncationStatement(statement));
+  return encodeTruncation({ ...statement, signature });
+}
