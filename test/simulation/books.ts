@@ -285,8 +285,11 @@ export class Books {
         shown.changes = (value as { last: number }).last;
       } else if (store === stores.pending) {
         const name = (key as readonly string[]).slice(1).join(" ");
-        if (value === cleared) shown.pending.clear();
-        else if (value === undefined) {
+        if (value === cleared) {
+          shown.pending.clear();
+          // The channel's row is gone with all others, and comes again if there is anything in it.
+          shown.messages = 0;
+        } else if (value === undefined) {
           shown.pending.delete(name);
           this.#ground.fire("part came later");
         } else shown.pending.add(name);

@@ -32,7 +32,7 @@ const policy: SnapshotPolicy = {
   replayEntriesMax: 10_000,
   renewEveryMs: 60_000,
   truncateEntries: 6,
-  againAfterMs: 500,
+  againAfterMs: 1_000,
 };
 
 /** How a tab of this device takes part. The first device is the owner's. */

@@ -160,8 +160,8 @@ export class Upkeep {
     return undefined;
   }
 
-  #againAtMs(): number {
-    return this.#options.env.clock.now() + this.#options.policy.againAfterMs;
+  #againAtMs(times = 1): number {
+    return this.#options.env.clock.now() + times * this.#options.policy.againAfterMs;
   }
 
   /** Several devices find the same thing due at the same moment: one of them is enough. */
@@ -395,7 +395,7 @@ export class Upkeep {
     const manifest = await source.manifest(offer);
     if (this.#closed) return false;
     // It may be had later; others are not kept waiting for it.
-    if (manifest === undefined) return pass(this.#againAtMs());
+    if (manifest === undefined) return pass(this.#againAtMs(patience));
     // What its own author's digest denies says nothing: nobody can load it.
     if (manifest === "void") {
       this.#void.add(keyOf(offer));
@@ -403,7 +403,7 @@ export class Upkeep {
     }
     const target = vectorOf(manifest);
     // Not everything it covers is here yet: later.
-    if (!dominates(host.applied, target)) return pass(this.#againAtMs());
+    if (!dominates(host.applied, target)) return pass(this.#againAtMs(patience));
     const base = await this.#baseBelow(target, policy.replayEntriesMax);
     if (base === "none") return pass();
     const replayed = await this.#replay(base, target);
@@ -482,6 +482,9 @@ const lookEveryMsMin = 1_000;
 /** Another may name the same digest, or the same pieces: what is said here is said of this author's. */
 const keyOf = ({ author, digest, root }: Offer): string =>
   `${author} ${toHex(digest)} ${root.chunks.join()}`;
+
+/** Nobody waits for what is asked of somebody else. */
+const patience = 10;
 
 const jobs: readonly Job[] = ["renew", "witness", "publish", "order"];
 
