@@ -46,7 +46,7 @@ import type { Listed, Session } from "./sync/session.ts";
 /** Entries of one log that may wait for their past in memory. */
 const aheadMax = 256;
 /** What came and waits in memory to be opened: some seconds of a fast line. */
-const unopenedBytesMax = 16 * 1024 * 1024;
+const unopenedBytesMax = 32 * 1024 * 1024;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
 export const applyMax = 1_024;
 /** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
@@ -510,7 +510,7 @@ export class Replica implements ExchangeHost {
     return new Promise((done, failed) => {
       const guarded: Fill = (before) =>
         fill(before).catch((error: unknown) => {
-          failed(error);
+          failed(error instanceof Error ? error : new Error(String(error)));
           return "moved";
         });
       this.#installing = { fill: guarded, done };

@@ -84,9 +84,8 @@ async function publishForged(world: DeviceWorld, liar: TestDevice): Promise<void
     else parts.push({ ...part, segments: await Promise.all(part.segments.map(forge)) });
   }
   const manifest = { ...step.manifest, parts };
-  const [sessions] = await Promise.all([
-    openObject(suite, manifest.sessions.object, (id) => ports.blobs.get(id)),
-  ]);
+  const { object } = manifest.sessions;
+  const sessions = await openObject(suite, object, (id) => ports.blobs.get(id));
   if (!(sessions instanceof Uint8Array)) throw new Error("no sessions");
   const whole = { ...manifest, sessions: { ...manifest.sessions, object: await seal(sessions) } };
   const digest = canonicalDigest(suite, whole);

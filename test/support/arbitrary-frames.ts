@@ -172,7 +172,7 @@ const entry: fc.Arbitrary<FrameOf<"entry">> = arbitrarySeq
     }),
   );
 
-export const arbitraryTruncation: fc.Arbitrary<Truncation> = fc.record({
+const arbitraryTruncation: fc.Arbitrary<Truncation> = fc.record({
   suite,
   space: arbitrarySpaceTag,
   number: arbitraryNumber,

@@ -160,11 +160,12 @@ describe("blobs", () => {
     const ids = all.map((bytes) => blobIdOf(suite, bytes));
     expect(await ask({ type: "keep", blobs: ids })).toMatchObject({ type: "lacking", blobs: ids });
     const kept = await Promise.all(all.map((bytes) => ask({ type: "blob", bytes })));
-    expect(kept).toEqual(ids.map(() => expect.objectContaining({ type: "kept", code: 0 })));
+    expect(kept.map((answer) => answer.type === "kept" && answer.code)).toEqual(ids.map(() => 0));
     expect(relay.blobs.size).toBe(100);
     expect(await ask({ type: "keep", blobs: ids })).toMatchObject({ type: "lacking", blobs: [] });
     const got = await Promise.all(ids.map((blob) => ask({ type: "get", blob })));
-    expect(got.map((answer) => answer.type === "blob" && answer.bytes)).toEqual(all);
+    const bytesOf = (answer: BlobAnswer) => (answer.type === "blob" ? answer.bytes : undefined);
+    expect(got.map(bytesOf)).toEqual(all);
   });
 
   it("of the greatest size fit a frame", async () => {
@@ -185,14 +186,13 @@ describe("blobs", () => {
     const { relay, ask } = await pair();
     let asked = 0;
     let most = 0;
-    const { get } = relay.shelf;
     const waiting: (() => void)[] = [];
     Object.assign(relay.shelf, {
-      get: async (blob: Parameters<typeof get>[0]) => {
+      get: async () => {
         most = Math.max(most, ++asked);
         await new Promise<void>((done) => waiting.push(done));
         asked--;
-        return get(blob);
+        return undefined;
       },
     });
     const blob = blobIdOf(suite, random.bytes(3));

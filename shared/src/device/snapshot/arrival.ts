@@ -114,8 +114,13 @@ export class Arrival {
   onListed(session: Session, listed: Listed): void {
     const lists = this.#listsOf(session);
     if (listed.kind === "equal") {
-      if (listed.what === "heads") [lists.logs, lists.logsComplete] = [new Map(), true];
-      else [lists.notices, lists.noticesComplete] = [new Set(), true];
+      if (listed.what === "heads") {
+        lists.logs = new Map();
+        lists.logsComplete = true;
+      } else {
+        lists.notices = new Set();
+        lists.noticesComplete = true;
+      }
     } else if (listed.kind === "heads") {
       if (lists.logsComplete) lists.logs = new Map();
       for (const { replica, from, to } of listed.rows) lists.logs.set(replica, { from, to });

@@ -14,7 +14,7 @@ import { hashBytes } from "../../log/entry.ts";
 
 const format = 1;
 /** Verdicts that a notice keeps: of the snapshots that anybody may still load. */
-export const verdictsMax = 16;
+const verdictsMax = 16;
 
 export interface Published {
   /** Canonical (manifest.ts). */
