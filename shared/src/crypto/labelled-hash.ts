@@ -2,7 +2,7 @@
  * `H(label, x)` of suite 1 in JavaScript. WebCrypto hashes asynchronously only, and a chain of small
  * headers is done sooner here than the promises would take.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "./sha256.ts";
 
 const prefixByLabel = new Map<string, Uint8Array>();
 const scratch = new Uint8Array(1_024);
