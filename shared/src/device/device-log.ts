@@ -28,6 +28,7 @@ import { beginLog } from "./log-beginning.ts";
 import { repairLog } from "./log-repair.ts";
 import {
   hasRoom,
+  isFull,
   isWhole,
   joined,
   newSegment,
@@ -279,9 +280,11 @@ class GrowingLog {
     replica: ReplicaId,
   ): Promise<GrowingLog> {
     const head = await headRow(tx, space, replica);
-    const tail = head && (await segmentRow(tx, space, replica, head.tail));
+    // A full one takes nothing more: reading and checking it again would cost as much as writing it did.
+    const isOpen = head && !isFull(head.tail, head.to);
+    const tail = isOpen ? await segmentRow(tx, space, replica, head.tail) : undefined;
     // What joined a damaged tail, or one that was repaired in part, could not be read either.
-    const whole = tail && tail.last === head.to && isWhole(suite, tail) ? tail : undefined;
+    const whole = tail && tail.last === head?.to && isWhole(suite, tail) ? tail : undefined;
     return new GrowingLog(tx, suite, space, replica, head, whole);
   }
 

@@ -62,6 +62,40 @@ describe("the segments of a log", () => {
     ]);
   });
 
+  test("are not read again once they are full, when the log goes on", async () => {
+    const { kv, store, log } = freshLog();
+    const read: unknown[] = [];
+    const watched: Kv = {
+      close: () => kv.close(),
+      read: (names, body) => kv.read(names, body),
+      write: (names, durability, body) =>
+        kv.write(names, durability, (tx) =>
+          body({
+            get: (name, key) => {
+              if (name === stores.segments) read.push(key);
+              return tx.get(name, key);
+            },
+            range: (name, range) => tx.range(name, range),
+            put: (name, key, value) => tx.put(name, key, value),
+            delete: (name, key) => tx.delete(name, key),
+            deleteRange: (name, from, before) => tx.deleteRange(name, from, before),
+          }),
+        ),
+    };
+    const again = new DeviceLog(watched, testSuite);
+    await store.append(space, [log.run(99)]);
+    await again.append(space, [log.run(1)]);
+    expect(read).toEqual([[space, ana, 1]]);
+    await again.append(space, [log.run(500)]);
+    await again.append(space, [log.run(1)]);
+    expect(read.length).toBe(1);
+    expect((await segmentsOf(kv)).map(({ first, segment }) => [first, segment.last])).toEqual([
+      [1, 100],
+      [101, 600],
+      [601, 601],
+    ]);
+  });
+
   test("stay below the size at which a browser puts them in files, unless a run is larger", async () => {
     const { kv, store, log } = freshLog();
     for (const bodyBytes of [20_000, 20_000, 20_000, 60_000, 60_000, 100]) {

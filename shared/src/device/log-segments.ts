@@ -55,10 +55,13 @@ export function packRun({ first, entries, signature }: Omit<Run, "replica">): Ui
   return writer.fixed(signature, signatureBytes).finish();
 }
 
+/** Whether a tail of those entries takes no other, however small. */
+export const isFull = (first: number, last: number): boolean =>
+  last - first + 1 >= segmentLimits.entriesMax;
+
 /** Whether the tail that begins at `first` takes another group of so many bytes. */
 export const hasRoom = (first: number, tail: Segment, bytes: number): boolean =>
-  tail.last - first + 1 < segmentLimits.entriesMax &&
-  tail.bytes.length + bytes <= segmentLimits.bytesMax;
+  !isFull(first, tail.last) && tail.bytes.length + bytes <= segmentLimits.bytesMax;
 
 /** The segment that begins with `group`, after an entry with the hash `previous`. */
 export const newSegment = (
