@@ -17,7 +17,11 @@ export async function catchUpInChromium(
   const root = join(import.meta.dirname, "browser");
   const target = ["chrome123"];
   const common = { configFile: false, root, logLevel: "error" } as const;
-  await build({ ...common, build: { outDir, target, emptyOutDir: true } });
+  await build({
+    ...common,
+    worker: { format: "es" },
+    build: { outDir, target, emptyOutDir: true },
+  });
   const server = await preview({
     ...common,
     build: { outDir },

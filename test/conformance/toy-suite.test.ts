@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toHex } from "@skein/shared/bytes/bytes.ts";
+import { bulkContract } from "@skein/shared/crypto/bulk.contract.ts";
 import { suiteContract } from "@skein/shared/crypto/suite.contract.ts";
 import type { Random } from "@skein/shared/env.ts";
 import { NonceLedger, NonceReused, toySuite } from "../support/toy-suite.ts";
@@ -14,6 +15,7 @@ function countingRandom(start = 1): Random {
 }
 
 suiteContract("toy", async () => toySuite(countingRandom()));
+bulkContract("toy", async () => toySuite(countingRandom()));
 
 const key = (suite = toySuite(countingRandom()), secret = 1) =>
   suite.deriveKey(new Uint8Array(32).fill(secret), "skein/test/1", new Uint8Array(4));

@@ -24,6 +24,7 @@ import type {
   Trouble,
 } from "./api.ts";
 import { AttentionDesk } from "./attention-desk.ts";
+import { lazyBulk } from "./bulk.ts";
 import { CannotOpenDatabase } from "./cannot-open.ts";
 import { DeviceSettingsRecord } from "./device-settings.ts";
 import type { Device } from "./device.ts";
@@ -62,7 +63,7 @@ export async function openApp(options: AppOptions = {}): Promise<LiveApp> {
   let ended: (end: DatabaseEnd) => void = () => {};
   const [opening, suite] = await Promise.all([
     platform.openKv({ name, onEnd: (end) => ended(end), onBlocked: () => {} }),
-    webSuite(platform.crypto),
+    webSuite(platform.crypto, lazyBulk),
   ]);
   if (opening.kind !== "open") throw new CannotOpenDatabase(opening.kind, opening.detail);
   const { kv } = opening;

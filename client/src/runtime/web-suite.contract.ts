@@ -3,6 +3,7 @@
  * or one of them. Runs in Node, whose WebCrypto stands on OpenSSL, and in Chromium (BoringSSL).
  */
 import { describe, expect, test } from "vitest";
+import { bulkContract } from "@skein/shared/crypto/bulk.contract.ts";
 import { agreementPublicKey } from "@skein/shared/crypto/noble-curves.ts";
 import { suite1Contract, suiteContract } from "@skein/shared/crypto/suite.contract.ts";
 import { type StorableKey, webSuite } from "./web-suite.ts";
@@ -61,6 +62,8 @@ export function webSuiteContract(platformName: string): void {
       });
     });
   }
+
+  bulkContract(`web suite on ${platformName}`, () => webSuite());
 
   describe(`web suite on ${platformName}`, () => {
     test("takes over seeds that were stored before the browser learnt the curves", async () => {

@@ -12,6 +12,7 @@ import type * as NobleCurves from "@skein/shared/crypto/noble-curves.ts";
 import type {
   AgreementKey,
   AgreementPair,
+  Bulk,
   SealingKey,
   SigningKey,
   SigningPair,
@@ -47,8 +48,14 @@ const privateKeyPrefix: Record<CurveName, Uint8Array<ArrayBuffer>> = {
   X25519: fromHex("302e020100300506032b656e04220420"),
 };
 
-/** @param platform the page's `crypto`; its `subtle` exists on HTTPS and localhost only. */
-export async function webSuite(platform: Crypto = crypto): Promise<WebSuite> {
+/**
+ * @param platform the page's `crypto`; its `subtle` exists on HTTPS and localhost only.
+ * @param newBulk makes what long runs are handed to, given the suite without it.
+ */
+export async function webSuite(
+  platform: Crypto = crypto,
+  newBulk?: (suite: Suite) => Bulk,
+): Promise<WebSuite> {
   const subtle = platform.subtle;
   const signsNatively = await isNative(subtle, "Ed25519");
   const agreesNatively = await isNative(subtle, "X25519");
@@ -65,7 +72,7 @@ export async function webSuite(platform: Crypto = crypto): Promise<WebSuite> {
     ? nativeAgreement(subtle)
     : javascriptAgreement(required(javascript), randomSecret);
 
-  return {
+  const suite: WebSuite = {
     id: 1,
     keepsSecrets: signsNatively && agreesNatively,
     hash: labelledSha256,
@@ -74,6 +81,7 @@ export async function webSuite(platform: Crypto = crypto): Promise<WebSuite> {
     ...sealing(subtle),
     storable: (key) => key as unknown as StorableKey,
   };
+  return newBulk === undefined ? suite : { ...suite, bulk: newBulk(suite) };
 }
 
 type Signing = Pick<

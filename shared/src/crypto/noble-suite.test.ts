@@ -1,3 +1,4 @@
+import { bulkContract } from "./bulk.contract.ts";
 import { suite1Contract, suiteContract } from "./suite.contract.ts";
 import { nobleSuite } from "./noble-suite.ts";
 import type { Random } from "../env.ts";
@@ -17,6 +18,7 @@ const fixedRandom = (secret: Uint8Array<ArrayBuffer>): Random => ({
 });
 
 suiteContract("noble", async () => nobleSuite(countingRandom()));
+bulkContract("noble", async () => nobleSuite(countingRandom()));
 suite1Contract("noble", async () => ({
   suite: nobleSuite(countingRandom()),
   agreementPairFrom: (secret) => nobleSuite(fixedRandom(secret)).newAgreementPair(),

@@ -5,7 +5,7 @@
  */
 import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
-import { labels } from "../log/chain.ts";
+import { bulkEntriesMin, labels } from "../log/chain.ts";
 import {
   type Entry,
   headerAad,
@@ -17,7 +17,7 @@ import { decodePlain, encodePlain, type Plain } from "../log/plain.ts";
 import type { VerifiedRun } from "../log/store.ts";
 import { countedNonce } from "./counted-nonce.ts";
 import type { Keyring } from "./keyring.ts";
-import type { SealingKey, SigningKey } from "./suite.ts";
+import type { HashedEntries, OpenedBody, SealingKey, SigningKey, Suite } from "./suite.ts";
 
 export const tagBytes = 16;
 
@@ -106,8 +106,11 @@ export async function openEntry(
   entry: Entry,
   nonce: Uint8Array | undefined,
 ): Promise<Opened> {
-  if (nonce === undefined) return "void";
-  return openWith(opener, opener.logKey(entry.epoch, place.replica, nonce), place, entry);
+  if (nonce === undefined || entry.body.kind === "hollow") return "void";
+  const key = opener.logKey(entry.epoch, place.replica, nonce);
+  if (key === undefined) return "unknown epoch";
+  const bytes = await openWith(opener.suite, opener.space, await key, place, entry);
+  return readBody(bytes, place.seq);
 }
 
 /**
@@ -115,42 +118,89 @@ export async function openEntry(
  * @param nonceAt the session nonce by the seq of the entry that opened the session; asked only about
  *   entries before this run.
  */
-export function openRun(
+export async function openRun(
   opener: EntryOpener,
-  run: Pick<VerifiedRun, "replica" | "first" | "entries" | "previous" | "hashes">,
+  checked: Pick<VerifiedRun, "replica" | "first" | "entries" | "previous" | "hashes">,
   nonceAt: (seq: number) => Uint8Array | undefined,
 ): Promise<Opened[]> {
-  const { replica, first, entries, hashes } = run;
+  const { replica, first, entries, previous, hashes } = checked;
   // Neighbours share their session: a key is looked up once for each stretch.
   let epoch: EpochId | undefined;
   let nonce: Uint8Array | undefined;
   let key: Promise<SealingKey> | undefined;
-  return Promise.all(
-    entries.map((entry, index): Promise<Opened> => {
-      const its = sessionNonceOf(run, index, entry.writer, nonceAt);
-      if (its === undefined) return Promise.resolve("void");
-      if (its !== nonce || entry.epoch !== epoch) {
-        [epoch, nonce] = [entry.epoch, its];
-        key = opener.logKey(epoch, replica, nonce);
-      }
-      const previous = hashes[index - 1] ?? run.previous;
-      return openWith(opener, key, { replica, seq: first + index, previous }, entry);
-    }),
+  const pending = entries.map((entry, index): Promise<SealingKey> | "void" | "unknown epoch" => {
+    const its = sessionNonceOf(checked, index, entry.writer, nonceAt);
+    if (its === undefined || entry.body.kind === "hollow") return "void";
+    if (its !== nonce || entry.epoch !== epoch) {
+      [epoch, nonce] = [entry.epoch, its];
+      key = opener.logKey(epoch, replica, nonce);
+    }
+    return key ?? "unknown epoch";
+  });
+  const derived = new Map(
+    await Promise.all([...new Set(pending)].map(async (each) => [each, await each] as const)),
+  );
+  const keys = pending.map((each) => derived.get(each) ?? "void");
+  const bodies = await openLong(
+    opener.suite,
+    { space: opener.space, run: { replica, first, entries }, previous, hashes },
+    keys.map((each) => (typeof each === "string" ? undefined : each)),
+  );
+  return keys.map((each, index) =>
+    typeof each === "string" ? each : readBody(bodies[index], first + index),
   );
 }
 
-async function openWith(
-  { suite, space }: EntryOpener,
-  pending: Promise<SealingKey> | undefined,
+function openLong(
+  suite: Suite,
+  entries: HashedEntries,
+  keys: readonly (SealingKey | undefined)[],
+): Promise<readonly OpenedBody[]> {
+  const bulk = keys.length < bulkEntriesMin ? undefined : suite.bulk;
+  return bulk?.open(entries, keys) ?? openBodies(suite, entries, keys);
+}
+
+/** So many are under way at a time: enough to overlap, few enough to be garbage while they are young. */
+const openedAtOnce = 128;
+
+/** Each body under the key that stands at its place. */
+export async function openBodies(
+  suite: Suite,
+  { space, run, previous, hashes }: HashedEntries,
+  keys: readonly (SealingKey | undefined)[],
+): Promise<OpenedBody[]> {
+  const { replica, first, entries } = run;
+  const bodies: OpenedBody[] = [];
+  while (bodies.length < entries.length) {
+    const from = bodies.length;
+    const some = entries.slice(from, from + openedAtOnce).map((entry, offset) => {
+      const index = from + offset;
+      const key = keys[index];
+      const before = hashes[index - 1] ?? previous;
+      const place = { replica, seq: first + index, previous: before };
+      return key === undefined ? nothing : openWith(suite, space, key, place, entry);
+    });
+    bodies.push(...(await Promise.all(some)));
+  }
+  return bodies;
+}
+
+const nothing: Promise<undefined> = Promise.resolve(undefined);
+
+function openWith(
+  suite: Suite,
+  space: SpaceTag,
+  key: SealingKey,
   { replica, seq, previous }: EntryPlace,
   { epoch, writer, body }: Entry,
-): Promise<Opened> {
-  if (body.kind === "hollow") return "void";
-  if (pending === undefined) return "unknown epoch";
-  const key = await pending;
+): Promise<OpenedBody> {
+  if (body.kind === "hollow") return nothing;
   const bodyLength = body.sealed.length;
   const fields = { suite: suite.id, space, replica, seq, previous, epoch, writer, bodyLength };
-  const bytes = await suite.open(key, countedNonce(seq), body.sealed, headerAad(fields));
+  return suite.open(key, countedNonce(seq), body.sealed, headerAad(fields));
+}
+
+function readBody(bytes: OpenedBody, seq: number): Opened {
   if (bytes === undefined) return "void";
   const plain = decodePlain(bytes, seq);
   return isMalformed(plain) ? "void" : plain;

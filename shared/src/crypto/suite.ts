@@ -4,7 +4,7 @@
  * a curve; the simulator passes a toy (suite 0). Keys are opaque handles, so that a browser can
  * keep them non-extractable.
  */
-import type { SuiteId, VerifyingSuite } from "../log/suite.ts";
+import type { BulkChecking, PlacedRun, SuiteId, VerifyingSuite } from "../log/suite.ts";
 
 declare const handle: unique symbol;
 export interface SigningKey {
@@ -65,4 +65,23 @@ export interface Suite extends VerifyingSuite {
     sealed: Uint8Array,
     aad: Uint8Array,
   ): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  readonly bulk?: Bulk;
+}
+
+/** Consecutive entries whose chain was checked. */
+export interface HashedEntries extends Omit<PlacedRun, "run"> {
+  readonly run: Omit<PlacedRun["run"], "signature">;
+  /** Of each entry, in order. */
+  readonly hashes: readonly Uint8Array[];
+}
+
+/** What was in a body; undefined where there is no body or no key, or the tag does not fit. */
+export type OpenedBody = Uint8Array | undefined;
+
+export interface Bulk extends BulkChecking {
+  /** The bodies, each under the key that stands at its place. Undefined as with `check`. */
+  open(
+    entries: HashedEntries,
+    keys: readonly (SealingKey | undefined)[],
+  ): Promise<readonly OpenedBody[]> | undefined;
 }

@@ -13,7 +13,7 @@ import {
   lastSeq,
   type Run,
 } from "./entry.ts";
-import type { VerifyingSuite } from "./suite.ts";
+import type { CheckedRun, PlacedRun, VerifyingSuite } from "./suite.ts";
 
 export const zeroHash: Uint8Array<ArrayBuffer> = new Uint8Array(hashBytes);
 
@@ -83,4 +83,22 @@ export function verifyHead(
   const last = hashes[hashes.length - 1] ?? zeroHash;
   const message = headMessage(space, run.replica, lastSeq(run), last);
   return suite.verify(publicKey, labels.head, message, run.signature);
+}
+
+/** Shorter runs are done sooner than another thread answers. */
+export const bulkEntriesMin = 32;
+
+/** The run's chain and signature at once; a long run beside this thread where the suite can. */
+export async function checkRun(
+  suite: VerifyingSuite,
+  placed: PlacedRun,
+  publicKey: Uint8Array,
+): Promise<CheckedRun> {
+  const { space, run, previous } = placed;
+  if (suite.bulk !== undefined && run.entries.length >= bulkEntriesMin) {
+    const checking = suite.bulk.check(placed, publicKey);
+    if (checking !== undefined) return checking;
+  }
+  const hashes = chainHashes(suite, space, run, previous);
+  return { hashes, isSigned: await verifyHead(suite, space, run, hashes, publicKey) };
 }

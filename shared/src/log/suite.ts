@@ -5,6 +5,8 @@
 import { Malformed } from "../bytes/malformed.ts";
 import type { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
+import type { SpaceTag } from "../id/id.ts";
+import type { Run } from "./entry.ts";
 
 export type SuiteId = 0 | 1;
 
@@ -26,6 +28,29 @@ export interface VerifyingSuite {
     message: Uint8Array,
     signature: Uint8Array,
   ): Promise<boolean>;
+  /** Long runs on another thread; absent where a suite has none. */
+  readonly bulk?: BulkChecking;
+}
+
+/** What the chain of a run and its head signature come to. */
+export interface CheckedRun {
+  /** Of each entry, in order. */
+  readonly hashes: readonly Uint8Array[];
+  /** Whether the signature is the replica's over the last of them. */
+  readonly isSigned: boolean;
+}
+
+/** A run, and the hash of the entry before it (zeros before seq 1). */
+export interface PlacedRun {
+  readonly space: SpaceTag;
+  readonly run: Run;
+  readonly previous: Uint8Array;
+}
+
+/** The same results as from the suite itself, without holding up the thread that asks. */
+export interface BulkChecking {
+  /** Undefined where the asker must do it: there is no such thread (yet, or any more). */
+  check(placed: PlacedRun, publicKey: Uint8Array): Promise<CheckedRun> | undefined;
 }
 
 /** label ‖ 0x00 ‖ parts: the input of every labelled hash, signature and derivation. */

@@ -13,7 +13,7 @@
  */
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { equalBytes } from "../bytes/bytes.ts";
-import { chainHashes, verifyHead, zeroHash } from "../log/chain.ts";
+import { chainHashes, checkRun, zeroHash } from "../log/chain.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
 import type { Appended, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
@@ -174,13 +174,12 @@ export class Intake {
         ? { ...waiting.run, first: log.to + 1, entries: waiting.run.entries.slice(known) }
         : waiting.run;
     const previous = log.hash;
-    const hashes = chainHashes(suite, space, run, previous);
-    const verified: VerifiedRun = { ...run, publicKey, previous, hashes };
     const before = log.to;
-    this.#whileVerifying(replica, log, verifyHead(suite, space, run, hashes, publicKey), (good) => {
+    const checking = checkRun(suite, { space, run, previous }, publicKey);
+    this.#whileVerifying(replica, log, checking, ({ hashes, isSigned }) => {
       // The log moved meanwhile: what was verified continues nothing.
       if (log.to !== before) log.queue.unshift(waiting);
-      else if (good) this.#accept(log, verified, source);
+      else if (isSigned) this.#accept(log, { ...run, publicKey, previous, hashes }, source);
       else if (source.agreesAt(replica, before)) {
         source.runRefused(replica, "chain or signature is wrong");
       } else source.runDiverges(replica, before);

@@ -4,6 +4,7 @@
  * but for what it did when the entries came to it. `catch-up.ts` opens the page and asks.
  */
 import { openIdbKv } from "@skein/client/storage/idb-kv.ts";
+import { lazyBulk } from "@skein/client/runtime/bulk.ts";
 import { webSuite } from "@skein/client/runtime/web-suite.ts";
 import { draftPost } from "@skein/shared/chat/post.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
@@ -60,7 +61,7 @@ interface World {
 }
 
 async function catchUp(entries: number, authors: number): Promise<CatchUp> {
-  const suite = await webSuite();
+  const suite = await webSuite(crypto, lazyBulk);
   const space = await newSpace(suite, random);
   const store = new MemoryRelayStore();
   await store.putCertificate(space.tag, {
