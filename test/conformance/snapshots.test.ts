@@ -15,44 +15,13 @@ import {
   type SegmentPart,
 } from "@skein/shared/device/snapshot/manifest.ts";
 import { MemoryRelayStore } from "../../server/src/store/memory.ts";
-import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
-import { snapshotEngines } from "@skein/shared/device/snapshot/engines.ts";
-import { DeviceWorld, general, retentionMs, type TestDevice } from "../support/device-world.ts";
-
-/** All at once, and of a few messages. */
-const eager: SnapshotPolicy = {
-  worthEntries: 20,
-  decideWithinMs: 5_000,
-  idleAfterMs: 0,
-  publishEntries: 20,
-  spreadMs: 0,
-  stepEntries: 7,
-  witnesses: 2,
-  replayEntriesMax: 10_000,
-  renewEveryMs: 3_600_000,
-  truncateEntries: 20,
-  againAfterMs: 3_000,
-};
-
-async function begin() {
-  const world = await DeviceWorld.begin();
-  const store = new MemoryRelayStore();
-  const relay = world.relay(store);
-  const engines = async () => snapshotEngines(world.suite, world.catalog);
-  const device = async (policy: Partial<SnapshotPolicy> = {}, isOwner = false) => {
-    const made = await world.device({
-      snapshots: { policy: { ...eager, ...policy }, engines, isOwner },
-    });
-    return made;
-  };
-  return { world, store, relay, device };
-}
-
-const never = Number.MAX_SAFE_INTEGER;
-/** Takes no part in snapshots but by taking one in. */
-const passive = { publishEntries: never, witnesses: 0 };
-const numbered = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => `message ${from + index}`);
+import {
+  type DeviceWorld,
+  general,
+  retentionMs,
+  type TestDevice,
+} from "../support/device-world.ts";
+import { beginWithSnapshots, never, numbered, passive } from "../support/snapshot-world.ts";
 
 const publishedBy = (by: TestDevice, of: TestDevice) =>
   by.tab.board.notices.get(of.tab.replicaId)?.published;
@@ -99,7 +68,7 @@ async function publishForged(world: DeviceWorld, liar: TestDevice): Promise<void
 
 describe("a snapshot", () => {
   it("brings a newcomer in, with all that was said, and what was said since", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
     await author.post(...numbered(1, 60));
@@ -128,7 +97,7 @@ describe("a snapshot", () => {
   });
 
   it("is not worth it for a few entries", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const author = await device();
     await author.connect(relay);
     await author.post(...numbered(1, 30));
@@ -142,7 +111,7 @@ describe("a snapshot", () => {
   });
 
   it("is made by one device and confirmed by the others", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     const [one, two] = [
       await device({ publishEntries: never }),
@@ -168,7 +137,7 @@ describe("a snapshot", () => {
   });
 
   it("that says what nobody wrote is refused by who holds the entries, and passed over", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const [liar, honest] = [await device(passive), await device({ publishEntries: never })];
     for (const each of [liar, honest]) await each.connect(relay);
     await honest.post(...numbered(1, 40));
@@ -195,7 +164,7 @@ describe("a snapshot", () => {
   });
 
   it("grows with what is said, and who begins later gets the newer one", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
     await author.post(...numbered(1, 30));
@@ -212,7 +181,7 @@ describe("a snapshot", () => {
   });
 
   it("comes back to a relay that has lost everything", async () => {
-    const { world, relay, device } = await begin();
+    const { world, relay, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
     await author.post(...numbered(1, 40));
@@ -232,7 +201,7 @@ describe("a snapshot", () => {
   });
 
   it("that is nowhere to be had leaves the newcomer with the entries", async () => {
-    const { world, relay, store, device } = await begin();
+    const { world, relay, store, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
     await author.post(...numbered(1, 40));
@@ -250,7 +219,7 @@ describe("a snapshot", () => {
 
 describe("an owner whose snapshot was confirmed", () => {
   it("lets relays go of the entries, and everybody still comes in", async () => {
-    const { world, relay, store, device } = await begin();
+    const { world, relay, store, device } = await beginWithSnapshots();
     const owner = await device({ witnesses: 0 }, true);
     const witness = await device({ publishEntries: never });
     const away = await device(passive);
@@ -289,7 +258,7 @@ describe("an owner whose snapshot was confirmed", () => {
   });
 
   it("orders nothing that nobody has confirmed", async () => {
-    const { world, relay, store, device } = await begin();
+    const { world, relay, store, device } = await beginWithSnapshots();
     const owner = await device({ witnesses: 0 }, true);
     const other = await device(passive);
     for (const each of [owner, other]) await each.connect(relay);
@@ -302,7 +271,7 @@ describe("an owner whose snapshot was confirmed", () => {
 
 describe("while parts are still to come", () => {
   it("the delivery clock stays, what is wanted comes first, and what is missing is told", async () => {
-    const { world, relay, store, device } = await begin();
+    const { world, relay, store, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });
     await author.connect(relay);
     await author.postAtOnce(...numbered(1, 3_000));

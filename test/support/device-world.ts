@@ -4,6 +4,7 @@
  */
 import { inspect } from "node:util";
 import { draftPost } from "@skein/shared/chat/post.ts";
+import type { Gate } from "@skein/shared/device/gate.ts";
 import { RelayLink } from "@skein/shared/device/link.ts";
 import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
@@ -128,6 +129,8 @@ export class DeviceWorld {
 export interface DeviceOptions {
   readonly disk?: MemoryDisk;
   readonly snapshots?: SnapshotOptions;
+  /** Who is let in; without it, everybody. */
+  readonly gate?: Gate;
 }
 
 export class TestDevice {
@@ -143,7 +146,7 @@ export class TestDevice {
 
   constructor(
     world: DeviceWorld,
-    { disk, snapshots }: DeviceOptions,
+    { disk, snapshots, gate }: DeviceOptions,
     pair: ConstructorParameters<typeof Tab>[0]["pair"],
   ) {
     this.#world = world;
@@ -159,6 +162,7 @@ export class TestDevice {
       pair,
       lock: (body) => body(),
       ...(snapshots && { snapshots }),
+      ...(gate && { gate }),
       onBug: (error) => world.bugs.push(error),
     });
     this.tab.onOrder = async (number, snapshot, rows) => {

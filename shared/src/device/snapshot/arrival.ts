@@ -5,7 +5,8 @@
  *   deciding ──little to fetch, or nothing better──▶ settled
  *      └──a snapshot is worth it──▶ loading ──installed──▶ filling ──all parts here──▶ settled
  *                                     └──not to be had──▶ deciding
- *   settled ──a relay begins above what we hold──▶ deciding
+ *   settled, filling ──a relay begins above what we hold──▶ deciding
+ *   filling ──a part is nowhere to be had──▶ deciding ──nothing better──▶ filling
  *
  * Invariants:
  *  1. A snapshot is taken in only if it is what its author's signed notice says, the author is a member
@@ -14,6 +15,7 @@
  *     nobody notices.
  *  3. Parts come in one after the other, those first that somebody waits for.
  */
+import { toHex } from "../../bytes/bytes.ts";
 import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import type { Env } from "../../env.ts";
 import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
@@ -70,10 +72,14 @@ interface Lists {
 export class Arrival {
   readonly #options: ArrivalOptions;
   readonly #lists = new Map<Session, Lists>();
-  /** Snapshots that were of no use, by the first piece of their manifest: tried again from then on. */
+  /** Snapshots that were of no use, by `keyOf`: tried again from then on. */
   readonly #uselessUntilMs = new Map<string, number>();
+  /** Those that were tried since something is to be decided: each once, or deciding might never end. */
+  readonly #tried = new Set<string>();
   readonly #wanted = new Set<DocumentId>();
   #phase: Phase;
+  /** Parts of the snapshot that was taken in are still to come. */
+  #isPartial: boolean;
   #closed = false;
   #filling = false;
   #deadlineMs = Number.POSITIVE_INFINITY;
@@ -81,9 +87,9 @@ export class Arrival {
 
   constructor(options: ArrivalOptions) {
     this.#options = options;
-    const { host, self, isPartial, env } = options;
-    const knowsOthers = [...host.heads].some(({ replica }) => replica !== self);
-    this.#phase = isPartial ? "filling" : knowsOthers ? "settled" : "deciding";
+    const { host, isPartial, env } = options;
+    this.#isPartial = isPartial;
+    this.#phase = isPartial ? "filling" : this.#knowsOthers() ? "settled" : "deciding";
     if (this.#phase === "deciding") host.holdBack();
     if (this.#phase === "filling") this.#fillAtMs = env.clock.now();
   }
@@ -111,6 +117,11 @@ export class Arrival {
     else this.#options.host.wantSnapshot(false);
   }
 
+  /** What is missing could not be had, and nobody is asking for it now. */
+  #isFillingLater(): boolean {
+    return this.#phase === "filling" && !this.#filling;
+  }
+
   onListed(session: Session, listed: Listed): void {
     const lists = this.#listsOf(session);
     if (listed.kind === "equal") {
@@ -133,7 +144,7 @@ export class Arrival {
       }
       lists.noticesComplete = listed.isComplete;
     }
-    if (this.#phase === "settled") this.#lookBelow();
+    if (this.#phase === "settled" || this.#isFillingLater()) this.#lookBelow();
     this.decide();
   }
 
@@ -150,7 +161,8 @@ export class Arrival {
 
   /** What somebody says of snapshots has come in. */
   onNotice(): void {
-    if (this.#phase === "settled" && this.#isBelow()) this.#enter("deciding");
+    const isAtRest = this.#phase === "settled" || this.#isFillingLater();
+    if (isAtRest && this.#isBelow()) this.#enter("deciding");
     this.decide();
   }
 
@@ -158,16 +170,22 @@ export class Arrival {
     if (this.#closed || this.#phase !== "deciding") return;
     this.#forgetClosed();
     const lists = [...this.#lists.values()].filter(({ logsComplete }) => logsComplete);
-    if (lists.length === 0) return;
+    if (lists.length === 0) {
+      this.#deadlineMs = Number.POSITIVE_INFINITY;
+      // Nobody is there to come in by; parts are asked for again when somebody is.
+      if (this.#isPartial) this.#rest();
+      return;
+    }
     const { env, policy, board, self } = this.#options;
     const now = env.clock.now();
     if (this.#deadlineMs === Number.POSITIVE_INFINITY) {
       this.#deadlineMs = now + policy.decideWithinMs;
     }
     const isBelow = this.#isBelow();
-    if (!isBelow && Math.max(...lists.map((each) => this.#toFetch(each))) < policy.worthEntries) {
+    const toFetch = Math.max(...lists.map((each) => this.#toFetch(each)));
+    if (!isBelow && !this.#isPartial && toFetch < policy.worthEntries) {
       this.#options.host.wantSnapshot(false);
-      return this.#enter("settled");
+      return this.#rest();
     }
     const { notices } = board;
     const expected = lists.flatMap((each) => [...each.notices]);
@@ -177,14 +195,24 @@ export class Arrival {
     if (!isHeard && now < this.#deadlineMs) return;
     const offer = offersOf(notices).find(
       (each) =>
+        !this.#tried.has(keyOf(each)) &&
         now >= (this.#uselessUntilMs.get(keyOf(each)) ?? Number.NEGATIVE_INFINITY) &&
-        // Better the long way than one that others deny; where there is no other way, the best there is.
-        (isBelow || isBelieved(each)),
+        // Better the long way than one that others deny. Where there is no other way, the best there is,
+        // but never in the place of entries: a relay can say of all that it has let go of them.
+        ((isBelow && !this.#knowsOthers()) || isBelieved(each)),
     );
     if (offer !== undefined) return this.#load(offer);
     // Nothing better than the entries themselves, as far as anybody has them.
-    this.#options.host.wantSnapshot(isBelow);
-    this.#enter("settled");
+    this.#options.host.wantSnapshot(isBelow || this.#isPartial);
+    this.#rest();
+  }
+
+  /** Nothing is to be decided: it goes on with what is here. */
+  #rest(): void {
+    const { env, policy } = this.#options;
+    this.#tried.clear();
+    this.#enter(this.#isPartial ? "filling" : "settled");
+    if (this.#isPartial) this.#fillAtMs = env.clock.now() + policy.againAfterMs;
   }
 
   #load(offer: Offer): void {
@@ -192,7 +220,10 @@ export class Arrival {
     const over = (isInstalled: boolean): void => {
       if (this.#closed) return;
       const { env, policy } = this.#options;
-      if (!isInstalled) {
+      this.#isPartial ||= isInstalled;
+      this.#tried.add(keyOf(offer));
+      if (isInstalled) this.#tried.clear();
+      else {
         this.#uselessUntilMs.set(keyOf(offer), env.clock.now() + policy.againAfterMs);
       }
       this.#enter(isInstalled ? "filling" : "deciding");
@@ -228,10 +259,11 @@ export class Arrival {
           Math.max(seqOf(vector, replica), held.get(replica) ?? 0) >= from - 1,
       );
     if (![...this.#lists.values()].some(reaches)) return false;
-    for (const { replica, from } of host.heads) {
-      if (from > 1 && seqOf(vector, replica) < from - 1) return false;
-    }
-    return !dominates(host.applied, vector);
+    const begins = new Map([...host.heads].map(({ replica, from }) => [replica, from - 1]));
+    for (const [replica, base] of begins) if (seqOf(vector, replica) < base) return false;
+    // What reaches further than the snapshot of which parts are missing brings those, too.
+    const isFurther = [...vector].some(([replica, seq]) => seq > (begins.get(replica) ?? 0));
+    return this.#isPartial ? isFurther : !dominates(host.applied, vector);
   }
 
   #enter(phase: Phase): void {
@@ -252,11 +284,18 @@ export class Arrival {
     const over = (outcome: Awaited<ReturnType<ArrivalHost["fillNext"]>>): void => {
       this.#filling = false;
       if (this.#closed) return;
-      if (outcome === "complete") return this.#enter("settled");
+      if (outcome === "complete") {
+        this.#isPartial = false;
+        host.wantSnapshot(false);
+        return this.#rest();
+      }
       const waitMs = outcome === "filled" ? 0 : policy.againAfterMs;
       this.#fillAtMs = env.clock.now() + waitMs;
       host.onChanged();
-      this.#fill();
+      if (outcome === "filled") return this.#fill();
+      // Of another one all may be had.
+      this.#enter("deciding");
+      this.decide();
     };
     host.fillNext(this.#wanted).then(over, (error: unknown) => {
       host.onFailed(error);
@@ -299,6 +338,11 @@ export class Arrival {
     return false;
   }
 
+  #knowsOthers(): boolean {
+    const { host, self } = this.#options;
+    return [...host.heads].some(({ replica }) => replica !== self);
+  }
+
   #heldTo(): ReadonlyMap<ReplicaId, number> {
     return new Map([...this.#options.host.heads].map(({ replica, to }) => [replica, to]));
   }
@@ -307,4 +351,6 @@ export class Arrival {
 const isBelieved = ({ witnesses, refusedBy }: Offer): boolean =>
   refusedBy.length === 0 || refusedBy.length < witnesses.length;
 
-const keyOf = ({ root }: Offer): string => root.chunks[0] ?? "";
+/** Others may name the same pieces: what is found is found of this author's. */
+const keyOf = ({ author, digest, root }: Offer): string =>
+  `${author} ${toHex(digest)} ${root.chunks[0] ?? ""}`;

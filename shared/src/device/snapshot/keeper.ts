@@ -96,6 +96,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   readonly #arrival: Arrival;
   readonly #upkeep: Upkeep;
   #engines: Promise<SnapshotEngines> | undefined;
+  /** What was applied when somebody last asked, and since when it is that. */
+  #seen = { version: -1, sinceMs: Number.NEGATIVE_INFINITY };
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -168,9 +170,18 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     return this.#options.host.isOwner();
   }
 
+  /**
+   * Nobody is at work, and nothing is coming in. What waits for somebody who was never let in, for a
+   * key or for its past, may wait for ever: that alone keeps nobody from their work.
+   */
   get isIdle(): boolean {
-    const { host, replica } = this.#options;
-    return host.isIdle() && replica.unapplied === 0;
+    const { env, host, replica } = this.#options;
+    const { idleAfterMs } = this.#options.policy ?? snapshotPolicy;
+    const now = env.clock.now();
+    const { version } = replica.applied;
+    if (version !== this.#seen.version) this.#seen = { version, sinceMs: now };
+    const isQuiet = replica.unapplied === 0 || now >= this.#seen.sinceMs + idleAfterMs;
+    return host.isIdle() && isQuiet;
   }
 
   wantSnapshot(wants: boolean): void {
@@ -209,7 +220,11 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   async checkpointPorts(): Promise<CheckpointPorts> {
     const { env, keyring, gate, host, store, shelf, cutLimits } = this.#options;
     const { space } = keyring;
-    this.#engines ??= host.engines();
+    // A file of theirs that could not be had is asked for again.
+    this.#engines ??= host.engines().catch((error: unknown) => {
+      this.#engines = undefined;
+      throw error;
+    });
     return {
       log: {
         heads: () => store.heads(space),
@@ -230,10 +245,10 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   async install(offer: Offer, manifest: Manifest): Promise<Application | "unusable"> {
     const { keyring, gate, replica, store, leaderEpoch, shelf, env, host } = this.#options;
     const { space } = keyring;
-    const given = await this.#fetch(atOnceOf(manifest, this.#known("catalog")));
-    if (given === undefined || !essentialsOf(manifest).every((stored) => given.has(stored))) {
-      return "unusable";
-    }
+    const catalog = catalogIn(manifest, this.#known("catalog"));
+    const needed = [...essentialsOf(manifest), ...catalog];
+    const given = await this.#fetch([...needed, ...newestIn(manifest)]);
+    if (given === undefined || !needed.every((stored) => given.has(stored))) return "unusable";
     for (const part of manifest.parts) {
       const plain = part.kind === "engine" ? given.get(part) : undefined;
       if (part.kind !== "engine" || plain === undefined) continue;
@@ -327,19 +342,15 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 /** Channels whose newest messages are there from the first moment; the others follow. */
 const channelsAtOnce = 32;
 
-/** What a person sees first: members, settings, the list of notes, the newest messages. */
-function atOnceOf(manifest: Manifest, catalog: DocumentId): Stored[] {
-  const channels = manifest.parts.flatMap((part) => {
-    const newest = part.kind === "channel" ? part.segments.at(-1) : undefined;
-    return newest === undefined ? [] : [newest];
-  });
-  const list = manifest.parts.find((part) => part.kind === "engine" && part.document === catalog);
-  return [
-    ...essentialsOf(manifest),
-    ...(list?.kind === "engine" ? [list] : []),
-    ...channels.slice(0, channelsAtOnce),
-  ];
-}
+/** The list of notes: whoever painted an empty one would write into it. */
+const catalogIn = ({ parts }: Manifest, catalog: DocumentId): Stored[] =>
+  parts.flatMap((part) => (part.kind === "engine" && part.document === catalog ? [part] : []));
+
+/** What a person sees first, beside members, settings and the list of notes. */
+const newestIn = ({ parts }: Manifest): Stored[] =>
+  parts
+    .flatMap((part) => (part.kind === "channel" ? part.segments.slice(-1) : []))
+    .slice(0, channelsAtOnce);
 
 /** Those that somebody waits for, then notes, then messages from the newest back. */
 function inOrder(pending: readonly PendingPart[], first: ReadonlySet<DocumentId>): PendingPart[] {

@@ -117,6 +117,10 @@ export const appliedStateOf = (
   version: number,
 ): AppliedState => ({ version, vector: vectorOf({ logs }), frontier, lamport });
 
+/** How many entries lie under it, of all logs together. */
+export const entriesIn = ({ logs }: Pick<Manifest, "logs">): number =>
+  logs.reduce((sum, { seq }) => sum + seq, 0);
+
 export const messagesIn = ({ segments }: ChannelPart): number =>
   segments.reduce((sum, { count }) => sum + count, 0);
 

@@ -9,7 +9,7 @@ import type { Suite } from "../../crypto/suite.ts";
 import type { BlobId, SpaceTag } from "../../id/id.ts";
 import { blobIdOf } from "../../log/blob.ts";
 import type { Session } from "../../sync/session.ts";
-import { canonicalDigest, decodeManifest, type Manifest } from "./manifest.ts";
+import { canonicalDigest, decodeManifest, entriesIn, type Manifest } from "./manifest.ts";
 import type { Published } from "./notice.ts";
 import type { SnapshotShelf } from "./shelf.ts";
 
@@ -49,12 +49,13 @@ export class SnapshotSource {
   }
 
   /** The manifest that was published, if it is what its author says. */
-  async manifest({ root, digest }: Published): Promise<Manifest | "void" | undefined> {
+  async manifest({ root, digest, entries }: Published): Promise<Manifest | "void" | undefined> {
     const { suite, space } = this.#options;
     const plain = await this.object(root);
     if (!(plain instanceof Uint8Array)) return plain;
     const manifest = decodeManifest(suite, space, plain);
-    if (isMalformed(manifest)) return "void";
+    // Who says more than there is would keep others from making what is lacking.
+    if (isMalformed(manifest) || entriesIn(manifest) !== entries) return "void";
     return equalBytes(canonicalDigest(suite, manifest), digest) ? manifest : "void";
   }
 }

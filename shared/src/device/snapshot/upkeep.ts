@@ -31,6 +31,7 @@ import {
   canonicalDigest,
   decodeManifest,
   encodeManifest,
+  entriesIn,
   type Manifest,
   vectorOf,
 } from "./manifest.ts";
@@ -99,8 +100,8 @@ export class Upkeep {
   #orderedTo = 0;
   /** Until when nothing is done about a snapshot that cannot be replayed here, or not yet; by `keyOf`. */
   readonly #passedUntilMs = new Map<string, number>();
-  /** Snapshots that nobody can load: they cover nothing. Of those that are on offer, by `keyOf`. */
-  readonly #void = new Set<string>();
+  /** Snapshots that could not be loaded: they cover nothing. Of those that are on offer, by `keyOf`. */
+  readonly #useless = new Set<string>();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -217,7 +218,7 @@ export class Upkeep {
     const covered = this.#offers().map((offer) => {
       // Whoever refuses ours refuses the same once more: publishing it again changes nobody's mind.
       const isOurs = offer.author === self;
-      const isUsable = isOurs || (offer.refusedBy.length === 0 && !this.#void.has(keyOf(offer)));
+      const isUsable = isOurs || (offer.refusedBy.length === 0 && !this.#useless.has(keyOf(offer)));
       return isUsable ? offer.entries : 0;
     });
     return countOf(host.applied) - Math.max(0, ...covered);
@@ -237,7 +238,8 @@ export class Upkeep {
     return this.#offers().find(
       (offer) =>
         offer.author !== self &&
-        offer.witnesses.length + offer.refusedBy.length < policy.witnesses &&
+        // Each refusal asks for one word more: one device alone must not settle it.
+        offer.witnesses.length < policy.witnesses + offer.refusedBy.length &&
         !judged.has(toHex(offer.digest)) &&
         now >= (this.#passedUntilMs.get(keyOf(offer)) ?? Number.NEGATIVE_INFINITY),
     );
@@ -249,7 +251,7 @@ export class Upkeep {
     for (const key of this.#passedUntilMs.keys()) {
       if (!offered.has(key)) this.#passedUntilMs.delete(key);
     }
-    for (const key of this.#void) if (!offered.has(key)) this.#void.delete(key);
+    for (const key of this.#useless) if (!offered.has(key)) this.#useless.delete(key);
   }
 
   #confirmed(): Offer | undefined {
@@ -285,7 +287,7 @@ export class Upkeep {
     await shelf.hold(held);
     await this.#sweep(made);
     const digest = canonicalDigest(suite, made);
-    const published = { digest, root: root.ref, entries: countOf(vector) };
+    const published = { digest, root: root.ref, entries: entriesIn(made) };
     desk.setNotice({ ...desk.notice, published });
     host.onChanged();
     return true;
@@ -394,13 +396,13 @@ export class Upkeep {
     };
     const manifest = await source.manifest(offer);
     if (this.#closed) return false;
-    // It may be had later; others are not kept waiting for it.
-    if (manifest === undefined) return pass(this.#againAtMs(patience));
-    // What its own author's digest denies says nothing: nobody can load it.
-    if (manifest === "void") {
-      this.#void.add(keyOf(offer));
-      return pass();
+    if (manifest === undefined || manifest === "void") {
+      this.#useless.add(keyOf(offer));
+      // What its own author's digest denies says nothing. What is nowhere may be had later; the others
+      // do not wait for it.
+      return pass(manifest === "void" ? undefined : this.#againAtMs(patience));
     }
+    this.#useless.delete(keyOf(offer));
     const target = vectorOf(manifest);
     // Not everything it covers is here yet: later.
     if (!dominates(host.applied, target)) return pass(this.#againAtMs(patience));
