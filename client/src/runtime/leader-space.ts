@@ -111,7 +111,6 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       if (held !== undefined) await desk.readBack(topic, held);
     }
     desk.setProfile(core.identity().name);
-    desk.clockMoved(base.applied.vector);
     const noticeName = await noticeNameOf(core);
     return new LeaderSpace(core, leaderEpoch, host, desk, topics, noticeName, base);
   }
