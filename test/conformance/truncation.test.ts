@@ -75,6 +75,17 @@ describe.each([
     expect(world.bugs).toEqual([]);
   });
 
+  it("that leaves a log no place to begin is refused, and holds up nobody's", async () => {
+    const { world, relay, base, send, froms } = await begin();
+    const last = { ...base, seq: Number.MAX_SAFE_INTEGER };
+    expect(await send(await world.order(1, [last]))).toMatchObject({ kind: "refused" });
+    expect(await send(await world.order(2, [base]))).toEqual({ kind: "done" });
+    world.nowMs += retentionMs;
+    expect(await relay.carryOutOrders(10)).toBe(1);
+    expect(await froms()).toEqual([4]);
+    expect(world.bugs).toEqual([]);
+  });
+
   it("counts only if an owner has signed it, for this space", async () => {
     const { world, seeds, relay, author, base, send, froms } = await begin();
     const other = await newSpace(world.suite, world.env.random);

@@ -78,6 +78,8 @@ export const parseTruncation = (bytes: Uint8Array): Truncation | Malformed =>
         const publicKey = row.raw(publicKeyBytes);
         const seq = row.varint();
         if (seq === 0) throw new Malformed("seq 0");
+        // A log begins after it, at a seq that must still be a number: no store could read it back.
+        if (seq === Number.MAX_SAFE_INTEGER) throw new Malformed("no seq after the last");
         return { publicKey, seq, hash: row.raw(hashBytes) };
       }),
       signature: reader.raw(signatureBytes),

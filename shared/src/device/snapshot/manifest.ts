@@ -262,6 +262,7 @@ function readLog(suite: VerifyingSuite, reader: Reader): ManifestLog {
   const publicKey = reader.raw(publicKeyBytes).slice();
   const seq = reader.varint();
   if (seq === 0) throw new Malformed("a log without an entry");
+  if (seq === Number.MAX_SAFE_INTEGER) throw new Malformed("a log that cannot go on");
   const hash = reader.raw(hashBytes).slice();
   return { replica: replicaIdOf(suite, publicKey), publicKey, seq, hash, timeMs: readTime(reader) };
 }
