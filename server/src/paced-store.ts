@@ -53,7 +53,7 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
     sweepBlobs: (nowMs, countMax) => store.sweepBlobs(nowMs, countMax),
     putOrder: (space, order) => store.putOrder(space, order),
     order: (space) => store.order(space),
-    dueOrders: (nowMs, countMax) => store.dueOrders(nowMs, countMax),
+    dueOrders: (nowMs, countMax, after) => store.dueOrders(nowMs, countMax, after),
     orderDone: (space, number) => store.orderDone(space, number),
     putInvite: (space, invite, nowMs) => store.putInvite(space, invite, nowMs),
     revokeInvite: (space, codeHash) => store.revokeInvite(space, codeHash),

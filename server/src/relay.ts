@@ -6,6 +6,7 @@
 import { equalBytes } from "@skein/shared/bytes/bytes.ts";
 import type { Env } from "@skein/shared/env.ts";
 import type { SpaceTag } from "@skein/shared/id/id.ts";
+import type { LogHead } from "@skein/shared/log/store.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
 import { checkHello, type HelloVerdict } from "@skein/shared/protocol/access.ts";
 import { type Code, codes } from "@skein/shared/protocol/codes.ts";
@@ -25,7 +26,7 @@ import { relayLimits } from "./limits.ts";
 import { Room, type RoomOptions } from "./room.ts";
 import type { RelayStore } from "./store/store.ts";
 import { type Rate, TokenBucket } from "./token-bucket.ts";
-import { carryOutDue } from "./truncation.ts";
+import { OrderSweep } from "./truncation.ts";
 
 export interface RelayOptions {
   readonly env: Env;
@@ -67,10 +68,19 @@ export class Relay implements ConnectionHost {
   readonly #rooms = new Map<SpaceTag, Room>();
   /** Rooms on their way from the store. */
   readonly #opening = new Map<SpaceTag, Promise<Room>>();
+  readonly #orders: OrderSweep;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#effects = new Effects(options.onBug);
+    const { store, suite, explain } = options;
+    this.#orders = new OrderSweep({
+      store,
+      suite,
+      began: (space, heads) => this.#began(space, heads),
+      // Whoever explains it tells the operator, too.
+      onFailed: (error) => void explain(error),
+    });
   }
 
   get connectionCount(): number {
@@ -108,18 +118,12 @@ export class Relay implements ConnectionHost {
     }
   }
 
-  /** Lets go of what owners have ordered to, where the retention is over; how many spaces that were. */
-  async carryOutOrders(countMax: number): Promise<number> {
-    const { store, suite, bus, env } = this.#options;
-    return carryOutDue({ store, suite }, env.clock.now(), countMax, (space, heads) => {
-      this.#rooms.get(space)?.began(heads);
-      // A room on its way has read the store before or after: hearing it again does no harm.
-      void this.#opening.get(space)?.then(
-        (room) => room.began(heads),
-        () => {},
-      );
-      for (const head of heads) bus.publish(space, encodePublication({ kind: "began", head }));
-    });
+  /**
+   * Lets go of what owners have ordered to, where the retention is over; how many spaces had their
+   * turn. One whose order fails has it again when all others had theirs.
+   */
+  carryOutOrders(countMax: number): Promise<number> {
+    return this.#orders.slice(this.#options.env.clock.now(), countMax);
   }
 
   close(): void {
@@ -252,6 +256,17 @@ export class Relay implements ConnectionHost {
       unsubscribe();
       this.#opening.delete(tag);
     }
+  }
+
+  #began(space: SpaceTag, heads: readonly LogHead[]): void {
+    if (heads.length === 0) return;
+    this.#rooms.get(space)?.began(heads);
+    // A room on its way has read the store before or after: hearing it again does no harm.
+    void this.#opening.get(space)?.then(
+      (room) => room.began(heads),
+      () => {},
+    );
+    this.#options.bus.publish(space, encodePublication({ kind: "began", heads }));
   }
 
   #forget(tag: SpaceTag, room: Room): void {

@@ -179,7 +179,7 @@ export class Room implements ExchangeHost {
       (begun) => {
         if (isRefusal(begun)) return answer(codeOfFault(begun.fault), begun.words);
         this.began(begun);
-        for (const head of begun) this.#publish({ kind: "began", head });
+        if (begun.length > 0) this.#publish({ kind: "began", heads: begun });
         answer(0, "");
       },
       (error) => {
@@ -281,7 +281,7 @@ export class Room implements ExchangeHost {
       case "register":
         return this.#exchange.ownRegister(publication.register);
       case "began":
-        return this.began([publication.head]);
+        return this.began(publication.heads);
       case "whisper":
         return this.#deliverWhisper(
           undefined,

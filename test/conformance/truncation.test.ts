@@ -5,8 +5,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
+import { Exchange } from "@skein/shared/sync/exchange.ts";
+import { codes } from "@skein/shared/protocol/codes.ts";
+import { limits } from "@skein/shared/protocol/limits.ts";
+import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import { newSpace } from "@skein/shared/space/new-space.ts";
+import { decodePublication } from "../../server/src/bus/publication.ts";
+import { Relay } from "../../server/src/relay.ts";
 import { MemoryRelayStore } from "../../server/src/store/memory.ts";
 import { SqliteStore } from "../../server/src/store/sqlite.ts";
 import { noBounds, type RelayStore } from "../../server/src/store/store.ts";
@@ -158,5 +165,127 @@ describe.each([
     await newcomer.connect(elsewhere);
     await expect.poll(() => newcomer.session.missing).toBe(4);
     expect(heldOf(newcomer, author)).toBe(0);
+  });
+
+  /** Logs of which nobody holds anything: as many as an order names. */
+  const unheld = (world: DeviceWorld, count: number, seed = 0) =>
+    Array.from({ length: count }, (_, index) => {
+      const publicKey = new Uint8Array(32).fill(0xab);
+      new DataView(publicKey.buffer).setUint32(0, seed + index);
+      const replica = replicaIdOf(world.suite, publicKey);
+      return { replica, publicKey, seq: 3, hash: new Uint8Array(32).fill(7) };
+    });
+
+  it("that fails holds up no other space's, and is tried again", async () => {
+    const { store, world, base, send, froms } = await begin();
+    const explained: string[] = [];
+    const relay = new Relay({
+      env: world.env,
+      suite: world.suite,
+      store,
+      bus: world.hub.connect(),
+      explain: (error) => {
+        explained.push(String(error));
+        return { code: codes.unavailable, retryAfterMs: 0, detail: "" };
+      },
+      onEnded: () => {},
+      onBug: (error) => world.bugs.push(error),
+    });
+    const other = await newSpace(world.suite, world.env.random);
+    const dueMs = world.nowMs + retentionMs - 1;
+    const bytes = await world.order(1, [base], { space: other.tag });
+    await store.putOrder(other.tag, { number: 1, bytes, dueMs });
+    await send(await world.order(1, [base]));
+    world.nowMs += retentionMs;
+    const really = store.begin.bind(store);
+    const damaged = vi.spyOn(store, "begin").mockImplementation(async (space, bases) => {
+      if (space === other.tag) throw new Error("the file is damaged");
+      return really(space, bases);
+    });
+    // One at a time, as the sweeper asks for them.
+    expect(await relay.carryOutOrders(1)).toBe(1);
+    expect(await froms()).toEqual([1]);
+    expect(await relay.carryOutOrders(1)).toBe(1);
+    expect(await froms()).toEqual([4]);
+    expect(await relay.carryOutOrders(1)).toBe(0);
+    expect(explained).toEqual(["Error: the file is damaged"]);
+    damaged.mockRestore();
+    expect(await relay.carryOutOrders(1)).toBe(1);
+    expect(await relay.carryOutOrders(1)).toBe(0);
+    expect((await store.heads(other.tag)).map(({ from }) => from)).toEqual([4]);
+    expect(world.bugs).toEqual([]);
+  });
+
+  it("is one publication, after which a room compares once", async () => {
+    const { store, world, relay, author, base, send } = await begin();
+    const second = await world.device();
+    await second.connect(relay);
+    await second.post("a", "b");
+    await expect.poll(() => second.tab.sentTo).toBe(2);
+    const elsewhere = world.relay(store);
+    const away = await world.device();
+    await away.connect(elsewhere);
+    await expect.poll(() => heldOf(away, author)).toBe(4);
+    // Registers are published, too, when their time has come.
+    const heard: number[] = [];
+    world.hub.connect().subscribe(world.space.tag, (message) => {
+      const publication = decodePublication(world.space.tag, message);
+      if (isMalformed(publication)) throw publication;
+      if (publication.kind === "began") heard.push(publication.heads.length);
+    });
+    // Two relays, one room each; devices compare with nobody anew.
+    const compared = vi.spyOn(Exchange.prototype, "compare");
+    const bases = [base, await second.base()];
+    await send(await world.order(1, [...bases, ...unheld(world, 3)]));
+    await world.settle();
+    expect(heard).toEqual([3]);
+    expect(compared).toHaveBeenCalledTimes(2);
+    world.nowMs += retentionMs;
+    await relay.carryOutOrders(1);
+    await world.settle();
+    expect(heard).toEqual([3, 2]);
+    expect(compared).toHaveBeenCalledTimes(4);
+    compared.mockRestore();
+  });
+
+  it("of a number that another had changes nothing; the same one again is as good as once", async () => {
+    const { store, world, relay, base, send, froms } = await begin();
+    const [one, two] = [unheld(world, 1), unheld(world, 1, 1)];
+    const order = await world.order(2, [base, ...one]);
+    const { tag } = world.space;
+    const logs = async () => (await store.heads(tag)).map(({ replica }) => replica).toSorted();
+    const replicas = [base.replica, ...one.map(({ replica }) => replica)].toSorted();
+    expect(await send(order)).toEqual({ kind: "done" });
+    expect(await logs()).toEqual(replicas);
+    const others = [await world.order(2, [base, ...two]), await world.order(1, two)];
+    for (const other of others) expect(await send(other)).toEqual({ kind: "done" });
+    expect(await send(order)).toEqual({ kind: "done" });
+    expect(await logs()).toEqual(replicas);
+    world.nowMs += retentionMs;
+    expect(await relay.carryOutOrders(1)).toBe(1);
+    for (const other of [...others, order]) await send(other);
+    world.nowMs += retentionMs;
+    expect(await relay.carryOutOrders(1)).toBe(0);
+    expect(await logs()).toEqual(replicas);
+    expect(await froms()).toEqual([4, 4]);
+  });
+
+  it("begins no more logs that nobody holds than the space may have", async () => {
+    const { store, world, relay, author, base, send, froms } = await begin();
+    const { tag } = world.space;
+    // All but two of what the space may have beside the author's.
+    await store.begin(tag, unheld(world, limits.logsMax - 3));
+    const more = unheld(world, 5, limits.logsMax);
+    expect(await send(await world.order(1, [...more, base]))).toEqual({ kind: "done" });
+    expect(await froms()).toHaveLength(limits.logsMax);
+    world.nowMs += retentionMs;
+    expect(await relay.carryOutOrders(1)).toBe(1);
+    // What is held begins where it was ordered to; of the others no more than before.
+    const heads = await store.heads(tag);
+    expect(heads).toHaveLength(limits.logsMax);
+    expect(heads.find(({ replica }) => replica === base.replica)?.from).toBe(4);
+    await author.post("five");
+    await expect.poll(() => author.tab.sentTo).toBe(5);
+    expect(world.bugs).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * What one relay tells the others of its store, as bytes: a run that was committed, a register
- * that was kept, a whisper that is to be passed on, a log that begins elsewhere now. Trusted like the store itself; still read with
- * bounds, because a fleet may run two versions at once.
+ * that was kept, a whisper that is to be passed on, logs that begin elsewhere now. Trusted like the
+ * store itself; still read with bounds, because a fleet may run two versions at once.
  */
 import { decode } from "@skein/shared/bytes/reader.ts";
 import { Malformed } from "@skein/shared/bytes/malformed.ts";
@@ -18,6 +18,7 @@ import { parseRegister } from "@skein/shared/log/register.ts";
 import { publicKeyBytes } from "@skein/shared/log/replica-key.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
+import { limits } from "@skein/shared/protocol/limits.ts";
 
 export type Publication =
   | { readonly kind: "run"; readonly run: VerifiedRun }
@@ -28,10 +29,12 @@ export type Publication =
       readonly publicKey: Uint8Array;
       readonly whisper: Uint8Array;
     }
-  | { readonly kind: "began"; readonly head: LogHead };
+  /** All that one order did: whoever hears of it compares once. */
+  | { readonly kind: "began"; readonly heads: readonly LogHead[] };
 
 const version = 1;
-const kinds = { run: 1, register: 2, whisper: 3, began: 4 } as const;
+/** 4 was one log that begins elsewhere. */
+const kinds = { run: 1, register: 2, whisper: 3, began: 5 } as const;
 const everybody = new Uint8Array(idBytes.replica);
 
 export function encodePublication(publication: Publication): Uint8Array<ArrayBuffer> {
@@ -52,11 +55,12 @@ export function encodePublication(publication: Publication): Uint8Array<ArrayBuf
         .raw(publication.publicKey)
         .raw(publication.whisper)
         .finish();
-    case "began": {
-      const { replica, publicKey, from, to, hash } = publication.head;
-      writer.raw(bytesOfId(replica)).raw(publicKey).varint(from).varint(to);
-      return writer.raw(hash).finish();
-    }
+    case "began":
+      return writer
+        .list(publication.heads, (row, { replica, publicKey, from, to, hash }) => {
+          row.raw(bytesOfId(replica)).raw(publicKey).varint(from).varint(to).raw(hash);
+        })
+        .finish();
   }
 }
 
@@ -103,11 +107,13 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
         };
       }
       case kinds.began: {
-        const replica = replicaId(reader.raw(idBytes.replica));
-        const publicKey = reader.raw(publicKeyBytes).slice();
-        const [from, to] = [reader.varint(), reader.varint()];
-        const hash = reader.raw(hashBytes).slice();
-        return { kind: "began", head: { replica, publicKey, from, to, hash } };
+        const heads = reader.list(limits.logsMax, (row) => {
+          const replica = replicaId(row.raw(idBytes.replica));
+          const publicKey = row.raw(publicKeyBytes).slice();
+          const [from, to] = [row.varint(), row.varint()];
+          return { replica, publicKey, from, to, hash: row.raw(hashBytes).slice() };
+        });
+        return { kind: "began", heads };
       }
       default:
         throw new Malformed(`publication of unknown kind ${kind}`);

@@ -19,6 +19,7 @@ import {
   blobCost,
   entryCost,
   type DueOrder,
+  type OrderPlace,
   type FoundInvite,
   type Invite,
   inviteMemoryMs,
@@ -247,13 +248,20 @@ export class MemoryRelayStore implements RelayStore {
     return this.#spaces.get(space)?.order;
   }
 
-  async dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]> {
+  async dueOrders(
+    nowMs: number,
+    countMax: number,
+    after?: OrderPlace,
+  ): Promise<readonly DueOrder[]> {
     this.#assertOpen();
-    const due: DueOrder[] = [];
+    const due: { readonly place: OrderPlace; readonly order: StoredOrder }[] = [];
     for (const [space, { order, isOrderDone }] of this.#spaces) {
-      if (order !== undefined && !isOrderDone && order.dueMs <= nowMs) due.push({ space, order });
+      if (order === undefined || isOrderDone || order.dueMs > nowMs) continue;
+      const place = { space, dueMs: order.dueMs };
+      if (after === undefined || comparePlaces(place, after) > 0) due.push({ place, order });
     }
-    return due.sort((a, b) => a.order.dueMs - b.order.dueMs).slice(0, countMax);
+    due.sort((a, b) => comparePlaces(a.place, b.place));
+    return due.slice(0, countMax).map(({ place, order }) => ({ space: place.space, order }));
   }
 
   async orderDone(space: SpaceTag, number: number): Promise<void> {
@@ -378,6 +386,12 @@ export class MemoryRelayStore implements RelayStore {
 function supersedes(certificate: StoredCertificate, held: StoredCertificate): boolean {
   if (certificate.n !== held.n) return certificate.n > held.n;
   return compareBytes(certificate.hash, held.hash) < 0;
+}
+
+/** By time, then by tag. */
+function comparePlaces(one: OrderPlace, other: OrderPlace): number {
+  if (one.dueMs !== other.dueMs) return one.dueMs - other.dueMs;
+  return Number(one.space > other.space) - Number(one.space < other.space);
 }
 
 /** Whether it is there; its lease then ends at `untilMs` at the earliest. */

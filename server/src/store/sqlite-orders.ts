@@ -8,6 +8,11 @@ export interface DueRow {
   readonly order: StoredOrder;
 }
 
+export interface OrderPlaceRow {
+  readonly space: Uint8Array;
+  readonly dueMs: number;
+}
+
 export function putOrder(
   rows: Rows,
   space: Uint8Array,
@@ -36,11 +41,20 @@ export function readOrder(rows: Rows, space: Uint8Array): StoredOrder | undefine
   return row && orderOf(row);
 }
 
-export function dueOrders(rows: Rows, nowMs: number, countMax: number): DueRow[] {
+export function dueOrders(
+  rows: Rows,
+  nowMs: number,
+  countMax: number,
+  after: OrderPlaceRow = beforeAll,
+): DueRow[] {
   const due = rows.all(
     `SELECT orders.*, spaces.tag FROM orders JOIN spaces ON spaces.id = orders.space
-     WHERE done = 0 AND due_ms <= ? ORDER BY due_ms LIMIT ?`,
+     WHERE done = 0 AND due_ms <= ?
+       AND (due_ms, orders.space) > (?, (SELECT id FROM spaces WHERE tag = ?))
+     ORDER BY due_ms, orders.space LIMIT ?`,
     nowMs,
+    after.dueMs,
+    after.space,
     countMax,
   );
   return due.map((row) => ({ space: blob(row, "tag"), order: orderOf(row) }));
@@ -54,6 +68,9 @@ export function orderDone(rows: Rows, space: Uint8Array, number: number): void {
     number,
   );
 }
+
+/** Nothing was due before 1970. */
+const beforeAll: OrderPlaceRow = { space: new Uint8Array(), dueMs: -1 };
 
 const orderOf = (row: Row): StoredOrder => ({
   number: integer(row, "number"),

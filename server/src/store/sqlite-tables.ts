@@ -10,7 +10,14 @@ import { hashBytes, runEntriesMax } from "@skein/shared/log/entry.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
 import { packEntries, type RunRow, unpackEntries } from "./packing.ts";
 import { keepBlobs, putBlob, readBlob, sweepBlobs } from "./sqlite-blobs.ts";
-import { type DueRow, dueOrders, orderDone, putOrder, readOrder } from "./sqlite-orders.ts";
+import {
+  type DueRow,
+  dueOrders,
+  type OrderPlaceRow,
+  orderDone,
+  putOrder,
+  readOrder,
+} from "./sqlite-orders.ts";
 import { blob, integer, type Row, Rows } from "./sqlite-rows.ts";
 import { count, makeSpace, usageOf } from "./sqlite-spaces.ts";
 import {
@@ -272,8 +279,8 @@ export class Tables {
     return readOrder(this.#rows, space);
   }
 
-  dueOrders(nowMs: number, countMax: number): DueRow[] {
-    return dueOrders(this.#rows, nowMs, countMax);
+  dueOrders(nowMs: number, countMax: number, after: OrderPlaceRow | undefined): DueRow[] {
+    return dueOrders(this.#rows, nowMs, countMax, after);
   }
 
   orderDone(space: Uint8Array, number: number): void {

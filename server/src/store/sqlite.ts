@@ -37,6 +37,7 @@ import type { Answer, Call, Verb } from "./sqlite-batches.ts";
 import type { Message, WorkerData } from "./sqlite-worker.ts";
 import {
   type DueOrder,
+  type OrderPlace,
   type FoundInvite,
   type Invite,
   noBounds,
@@ -230,8 +231,13 @@ export class SqliteStore implements RelayStore {
     return this.#call("order", [bytesOfId(space)]);
   }
 
-  async dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]> {
-    const rows = await this.#call("dueOrders", [nowMs, countMax]);
+  async dueOrders(
+    nowMs: number,
+    countMax: number,
+    after?: OrderPlace,
+  ): Promise<readonly DueOrder[]> {
+    const place = after && { ...after, space: bytesOfId(after.space) };
+    const rows = await this.#call("dueOrders", [nowMs, countMax, place]);
     return rows.map(({ space, order }) => ({ space: spaceTag(space), order }));
   }
 

@@ -383,6 +383,25 @@ export function relayStoreContract(
         expect(await store.dueOrders(now + 99, 9)).toHaveLength(4);
       });
 
+      test("that are due are read on from any of them, though it was carried out since", async () => {
+        const store = await freshStore();
+        const spaces = [0xa4, 0xa1, 0xa3, 0xa2, 0xa5].map((byte) => spaceTag(filled(16, byte)));
+        // Three are due at once.
+        const dues = [now + 20, now + 10, now + 20, now + 20, now + 30];
+        for (const [index, space] of spaces.entries()) {
+          await store.putOrder(space, order(5, dues[index]));
+        }
+        const placeOf = ({ space, order: { dueMs } }: DueOrder) => ({ space, dueMs });
+        const all = (await store.dueOrders(now + 30, 9)).map(placeOf);
+        expect(all.map(({ dueMs }) => dueMs)).toEqual(dues.toSorted((a, b) => a - b));
+        for (const [index, place] of all.entries()) {
+          const next = await store.dueOrders(now + 30, 2, place);
+          expect(next.map(placeOf)).toEqual(all.slice(index + 1, index + 3));
+          await store.orderDone(place.space, 5);
+          expect(await store.dueOrders(now + 30, 2, place)).toEqual(next);
+        }
+      });
+
       test("that were carried out are not due again, and are held all the same", async () => {
         const store = await freshStore();
         await store.putOrder(spaceA, order(1));

@@ -1,8 +1,8 @@
 /**
  * What a relay keeps, and all that it keeps: logs and registers (the port they share with every
- * device), one access certificate, the counters and the newest order to truncate of each space, blobs
- * while they are leased, and sealed invites. Nothing about people. One process uses `sqlite.ts`; `store.contract.ts` holds every implementation to the same
- * rules.
+ * device), one access certificate, the counters and the newest order to truncate of each space,
+ * blobs while they are leased, and sealed invites. Nothing about people. One process uses
+ * `sqlite.ts`; `store.contract.ts` holds every implementation to the same rules.
  */
 import type { BlobId, SpaceTag } from "@skein/shared/id/id.ts";
 import type { LogStore } from "@skein/shared/log/store.ts";
@@ -22,6 +22,12 @@ export interface StoredOrder {
   readonly number: number;
   readonly bytes: Uint8Array;
   /** Milliseconds since 1970: from then on it is to be carried out. */
+  readonly dueMs: number;
+}
+
+/** Where an order stands among those that are due. */
+export interface OrderPlace {
+  readonly space: SpaceTag;
   readonly dueMs: number;
 }
 
@@ -127,8 +133,11 @@ export interface RelayStore extends LogStore {
   /** The newest one, carried out or not. */
   order(space: SpaceTag): Promise<StoredOrder | undefined>;
 
-  /** Orders of any space that are due by `nowMs` and not carried out, those due first first. */
-  dueOrders(nowMs: number, countMax: number): Promise<readonly DueOrder[]>;
+  /**
+   * Orders of any space that are due by `nowMs` and not carried out, those due first first; only
+   * those behind `after`, if it is given. Those due at the same time always come in the same order.
+   */
+  dueOrders(nowMs: number, countMax: number, after?: OrderPlace): Promise<readonly DueOrder[]>;
 
   /** Marks the order as carried out, unless a newer one has taken its place. */
   orderDone(space: SpaceTag, number: number): Promise<void>;

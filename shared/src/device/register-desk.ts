@@ -1,7 +1,8 @@
 /**
  * This device's own registers on their way out: the delivery clock, a read mark per document, the
- * profile, what it says of snapshots. Values are merged until they are due, so that a burst of messages costs one register;
- * numbers go on above whatever anybody holds of ours, so that a restored device is heard again.
+ * profile, what it says of snapshots. Values are merged until they are due, so that a burst of
+ * messages costs one register; numbers go on above whatever anybody holds of ours, so that a
+ * restored device is heard again.
  *
  * Invariants:
  *  1. A number is used once per register.
