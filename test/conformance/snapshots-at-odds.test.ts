@@ -6,14 +6,14 @@ import { describe, expect, it } from "vitest";
 import { sealObject } from "@skein/shared/crypto/sealed-object.ts";
 import type { Gate } from "@skein/shared/device/gate.ts";
 import { advance } from "@skein/shared/device/snapshot/checkpoint.ts";
-import type { BlobId } from "@skein/shared/id/id.ts";
+import { type BlobId, memberId } from "@skein/shared/id/id.ts";
 import {
   blobsOf,
   canonicalDigest,
   encodeManifest,
   entriesIn,
 } from "@skein/shared/device/snapshot/manifest.ts";
-import { noNotice, type Published } from "@skein/shared/device/snapshot/notice.ts";
+import { type MemberOf, noNotice, type Published } from "@skein/shared/device/snapshot/notice.ts";
 import type { DeviceWorld, TestDevice } from "../support/device-world.ts";
 import { beginWithSnapshots, never, numbered, passive } from "../support/snapshot-world.ts";
 
@@ -164,7 +164,90 @@ describe("a notice of what is not there", () => {
   });
 });
 
+describe("who comes in by a snapshot for which nobody but its author stands", () => {
+  it("confirms nothing that goes on from it until somebody else does", async () => {
+    const { world, relay, device } = await beginWithSnapshots();
+    const author = await device({ witnesses: 0 });
+    await author.connect(relay);
+    await author.post(...numbered(1, 40));
+    await world.until(() => author.tab.desk?.notice.published?.entries === 40);
+    await world.settle(2_000);
+    const taker = await device({ publishEntries: never });
+    await taker.connect(relay);
+    await world.until(() => taker.tab.keeper?.phase === "settled");
+    expect(taker.tab.arrivals).toMatchObject([{ witnesses: 0 }]);
+    await author.post(...numbered(41, 80));
+    await world.until(() => publishedBy(taker, author)?.entries === 80);
+    await seconds(world, 40);
+    expect(taker.tab.desk?.notice.verdicts).toEqual([]);
+    const witness = await device({ worthEntries: never, publishEntries: never });
+    await witness.connect(relay);
+    await world.until(() => witness.tab.desk?.notice.verdicts.length === 1);
+    await world.until(() => taker.tab.desk?.notice.verdicts.length === 1);
+    const digest = publishedBy(taker, author)?.digest;
+    expect(taker.tab.desk?.notice.verdicts).toEqual([{ digest, agrees: true }]);
+  });
+});
+
+describe("a device that asks for a snapshot", () => {
+  const wants = (each: TestDevice) => each.tab.desk?.setNotice({ ...noNotice, wants: true });
+  const heard = (by: TestDevice, of: TestDevice) => () =>
+    by.tab.board.notices.get(of.tab.replicaId) !== undefined;
+
+  it("gets one now and then, however often it asks", async () => {
+    const { world, relay, device } = await beginWithSnapshots();
+    const [author, other] = [await device(), await device(passive)];
+    for (const each of [author, other]) await each.connect(relay);
+    await author.post(...numbered(1, 5));
+    // Whoever settles says whether it still wants one.
+    await seconds(world, 5);
+    wants(other);
+    await world.until(heard(author, other));
+    await world.until(() => author.tab.desk?.notice.published?.entries === 5);
+    await author.post("message 6");
+    await seconds(world, 10);
+    expect(author.tab.desk?.notice.published?.entries).toBe(5);
+    await seconds(world, 40);
+    expect(author.tab.desk?.notice.published?.entries).toBe(6);
+  });
+
+  it("gets none if it is nobody's", async () => {
+    const { world, relay, device } = await beginWithSnapshots();
+    const stranger = await device(passive);
+    const strangers = stranger.tab.replicaId;
+    const memberOf: MemberOf = (replica) =>
+      replica === strangers ? undefined : memberId(new Uint8Array(16));
+    const author = await device({}, false, { memberOf });
+    for (const each of [author, stranger]) await each.connect(relay);
+    await author.post(...numbered(1, 5));
+    await seconds(world, 5);
+    wants(stranger);
+    await world.until(heard(author, stranger));
+    await seconds(world, 40);
+    expect(author.tab.desk?.notice.published).toBeUndefined();
+  });
+});
+
 describe("a device", () => {
+  it("gives no own entries away that nobody else has, and says that its log has forked", async () => {
+    const { world, relay, store, device } = await beginWithSnapshots();
+    const first = await device({ witnesses: 0 });
+    await first.connect(relay);
+    await first.post(...numbered(1, 40));
+    await world.until(() => first.tab.desk?.notice.published?.entries === 40);
+    await world.settle(2_000);
+    first.cut();
+    await store.begin(world.space.tag, [await first.base()]);
+    // As from a copy of an earlier time, on which somebody has written.
+    const again = await device(passive, false, { pair: first.pair, ownStoredTo: 1 });
+    await again.post("from before", "and since");
+    await again.connect(world.relay(store));
+    await seconds(world, 20);
+    expect(again.tab.arrivals).toEqual([]);
+    expect(await again.texts()).toEqual(["from before", "and since"]);
+    expect(again.tab.forks).toContain(again.tab.replicaId);
+  });
+
   it("whose snapshot has lost pieces takes a newer one where entries have gone meanwhile", async () => {
     const { world, relay, store, device } = await beginWithSnapshots();
     const author = await device({ witnesses: 0 });

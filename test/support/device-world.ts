@@ -9,6 +9,7 @@ import { RelayLink } from "@skein/shared/device/link.ts";
 import { MemoryDisk } from "@skein/shared/device/memory-kv.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { deviceStores } from "@skein/shared/device/stores.ts";
+import type { SigningPair } from "@skein/shared/crypto/suite.ts";
 import type { Env } from "@skein/shared/env.ts";
 import { documentId } from "@skein/shared/id/id.ts";
 import { knownDocument } from "@skein/shared/log/known-document.ts";
@@ -80,7 +81,8 @@ export class DeviceWorld {
 
   /** A device that leads; on `disk`, if it was there before. */
   async device(options: DeviceOptions = {}): Promise<TestDevice> {
-    const device = new TestDevice(this, options, await this.suite.newSigningPair());
+    const pair = options.pair ?? (await this.suite.newSigningPair());
+    const device = new TestDevice(this, options, pair);
     this.#devices.add(device);
     await device.tab.lead([{ kind: "clock" }]);
     return device;
@@ -128,6 +130,8 @@ export class DeviceWorld {
 
 export interface DeviceOptions {
   readonly disk?: MemoryDisk;
+  /** Of a device that was there before. */
+  readonly pair?: SigningPair;
   readonly snapshots?: SnapshotOptions;
   /** Who is let in; without it, everybody. */
   readonly gate?: Gate;
@@ -137,6 +141,7 @@ export class TestDevice {
   readonly tab: Tab;
   readonly models: ReadModels;
   readonly disk: MemoryDisk;
+  readonly pair: SigningPair;
   /** Bytes that relays have sent it. */
   received = 0;
   link: RelayLink | undefined;
@@ -144,12 +149,9 @@ export class TestDevice {
   #theirs: { tick(): void } | undefined;
   #cut = (): void => {};
 
-  constructor(
-    world: DeviceWorld,
-    { disk, snapshots, gate }: DeviceOptions,
-    pair: ConstructorParameters<typeof Tab>[0]["pair"],
-  ) {
+  constructor(world: DeviceWorld, { disk, snapshots, gate }: DeviceOptions, pair: SigningPair) {
     this.#world = world;
+    this.pair = pair;
     this.disk = disk ?? new MemoryDisk(deviceStores);
     const kv = this.disk.open();
     this.models = new ReadModels(kv);

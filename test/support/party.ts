@@ -20,13 +20,14 @@ import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import type { CutLimits } from "@skein/shared/device/snapshot/channel-segments.ts";
 import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
 import { lendingShelf, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
+import type { MemberOf } from "@skein/shared/device/snapshot/notice.ts";
 import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
 import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { UpkeepHost, UpkeepTrouble } from "@skein/shared/device/snapshot/upkeep.ts";
 import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
 import { type Lock, Writer } from "@skein/shared/device/writer.ts";
 import type { Env } from "@skein/shared/env.ts";
-import type { RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
+import type { MemberId, RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
@@ -60,6 +61,10 @@ export interface SnapshotOptions {
   readonly cutLimits?: CutLimits;
   /** Whether its person owns the space, and signs orders to truncate. */
   readonly isOwner?: boolean;
+  /** Whose device each is; without it, every device has a person of its own. */
+  readonly memberOf?: MemberOf;
+  /** Of its own log; without it, all of it. */
+  readonly ownStoredTo?: number;
 }
 
 /** A tab of a device: it may write, and it may lead. */
@@ -190,7 +195,7 @@ export class Tab implements ReplicaHost {
   }
 
   async #keepSnapshots(
-    { policy, engines, isOwner, cutLimits }: SnapshotOptions,
+    { policy, engines, isOwner, memberOf, ownStoredTo, cutLimits }: SnapshotOptions,
     replica: Replica,
     desk: RegisterDesk,
     isPartial: boolean,
@@ -210,12 +215,15 @@ export class Tab implements ReplicaHost {
       noticeName: await this.keyring.registerName(topicName({ kind: "snapshot" })),
       replica,
       isPartial,
+      ownStoredTo: ownStoredTo ?? Number.MAX_SAFE_INTEGER,
       policy,
       ...(cutLimits && { cutLimits }),
       host: {
         isIdle: () => true,
         mayWrite: () => true,
         isOwner: () => isOwner ?? false,
+        memberOf: memberOf ?? ((replica) => replica as string as MemberId),
+        onOwnAtStake: () => this.forks.push(this.replicaId),
         engines,
         order: (number, snapshot, rows) => this.onOrder(number, snapshot, rows),
         onArrived: (author, witnesses) => this.arrivals.push({ author, witnesses }),

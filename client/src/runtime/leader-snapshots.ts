@@ -6,7 +6,7 @@
 import { topicName } from "@skein/shared/device/register-board.ts";
 import type { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import { type KeptReplica, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
-import { offersOf } from "@skein/shared/device/snapshot/notice.ts";
+import { type MemberOf, offersOf } from "@skein/shared/device/snapshot/notice.ts";
 import { snapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
 import type { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { RelayRequest, Answer } from "@skein/shared/device/link.ts";
@@ -30,6 +30,8 @@ export interface LeaderSnapshotsOptions {
   readonly replica: KeptReplica & { tick(): void };
   readonly isPartial: boolean;
   readonly onChanged: () => void;
+  /** The log of this device has forked: what it wrote would be lost by taking a snapshot in. */
+  readonly onOwnAtStake: () => void;
   /** Asks every relay of the space that is connected. */
   readonly request: (request: RelayRequest) => Promise<Answer>;
 }
@@ -65,11 +67,14 @@ export class LeaderSnapshots {
       noticeName,
       replica,
       isPartial,
+      ownStoredTo: core.sent.get().storedTo,
       policy,
       host: {
         isIdle: () => env.clock.now() >= this.#writtenAtMs + policy.idleAfterMs,
         mayWrite: () => core.record.get().seeds.role !== "reader",
         isOwner: () => core.record.get().seeds.role === "owner",
+        memberOf: this.#memberOf,
+        onOwnAtStake: options.onOwnAtStake,
         engines: () => this.#engines(),
         order: (number, snapshot, rows) => this.#order(number, snapshot, rows),
         onArrived: (author, witnesses) => {
@@ -97,14 +102,13 @@ export class LeaderSnapshots {
       core.onWritten.on(() => {
         this.#writtenAtMs = env.clock.now();
       }),
-      core.registersVersion.subscribe(() => this.keeper.onNotice()),
       this.#coming.subscribe(onChanged),
     );
     if (isPartial) this.#count();
   }
 
   get facts(): SnapshotFacts {
-    const offers = offersOf(this.#options.core.board.notices);
+    const offers = offersOf(this.#options.core.board.notices, this.#memberOf);
     return {
       phase: this.keeper.phase,
       coming: this.#coming.get(),
@@ -118,6 +122,9 @@ export class LeaderSnapshots {
       })),
     };
   }
+
+  readonly #memberOf: MemberOf = (replica) =>
+    this.#options.core.membership.get().memberByReplica.get(replica);
 
   close(): void {
     this.#closed = true;

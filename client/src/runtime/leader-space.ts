@@ -79,6 +79,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   readonly presence: LeaderPresence;
   readonly #snapshots: LeaderSnapshots;
   readonly #host: LeaderSpaceHost;
+  readonly #noticeName: RegisterName;
   readonly #leaderEpoch: number;
   readonly #effects: Effects;
   readonly #desk: RegisterDesk;
@@ -129,6 +130,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.core = core;
     this.#host = host;
     this.#leaderEpoch = leaderEpoch;
+    this.#noticeName = noticeName;
     this.#desk = desk;
     this.#topics = topics;
     this.#effects = new Effects(onBug);
@@ -163,6 +165,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       replica: this.replica,
       isPartial: base.isPartial,
       onChanged: () => host.onChanged(),
+      onOwnAtStake: () => this.onFork(core.replica),
       request: (request) => host.request(request),
     });
     this.presence = new LeaderPresence({
@@ -296,7 +299,9 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   onRegister(register: StoredRegister): void {
     const { core } = this;
     core.device.tabs.post({ kind: "register", space: core.tag, register });
-    this.#effects.start(core.registered(register), () => {});
+    this.#effects.start(core.registered(register), () => {
+      if (register.name === this.#noticeName) this.#snapshots.keeper.onNotice();
+    });
     const topic = register.replica === core.replica ? this.#topics.get(register.name) : undefined;
     // Ours, from a time this device forgot: what it says counts, and its number is used.
     if (topic !== undefined) this.#effects.start(this.#desk.readBack(topic, register), () => {});

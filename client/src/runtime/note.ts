@@ -128,6 +128,10 @@ export class LiveNote implements OpenNote {
         if (entries.some((entry) => entry.document === document)) this.#pull();
       }),
       core.onMissed.on(() => this.#pull()),
+      // Of a space that began anew while the note was open, parts are on their way.
+      core.onFilled.on((filled) => {
+        if (filled === document) this.#pull();
+      }),
       core.onTrouble.on((error) => {
         const troubled = error !== undefined && !this.#session.saved;
         this.trouble.set(troubled ? core.device.troubles.troubleOf(error) : undefined);
@@ -264,7 +268,8 @@ export class LiveNote implements OpenNote {
     // A snapshot has swallowed some of what we lack: it holds all before it. Or the space began with
     // one anew, which knows nothing of this note: then all that there is comes again.
     const { snapshot, updates, upTo, pending } = await models.document(core.tag, document);
-    if (this.#closing !== undefined || pending) return;
+    if (this.#closing !== undefined) return;
+    if (pending) return this.#options.onWanted();
     // If not, what it covers has not arrived, and the session has ended with the reason.
     if (snapshot !== undefined && !this.#session.merge(snapshot.bytes)) return;
     for (const [replica, seq] of snapshot?.vector ?? []) {

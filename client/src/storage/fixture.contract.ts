@@ -119,7 +119,13 @@ async function beginWithSnapshot(store: KvDeviceStore, epoch: number): Promise<v
     ],
   };
   const given = new Map([[sessions, sessionsPlain]]);
-  const installation = { manifest, given, appliedAtMs: 5_000 };
+  const installation = {
+    manifest,
+    given,
+    appliedAtMs: 5_000,
+    root: object.chunks,
+    unconfirmed: undefined,
+  };
   const outcome = await store.install(snapshotSpace, epoch, nothingApplied, installation);
   if (outcome !== "applied") throw new Error(`a snapshot was ${outcome}`);
 }

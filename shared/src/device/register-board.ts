@@ -87,6 +87,11 @@ export class RegisterBoard {
     return new Map([...this.#notices].map(([replica, { notice }]) => [replica, notice]));
   }
 
+  /** Whether this, or something newer, of what that replica says of snapshots has come. */
+  hasNotice(replica: ReplicaId, number: number): boolean {
+    return (this.#notices.get(replica)?.number ?? Number.NEGATIVE_INFINITY) >= number;
+  }
+
   #read(register: StoredRegister, topic: RegisterTopic, plain: Uint8Array): boolean {
     const { replica, number } = register;
     if (topic.kind === "profile") {

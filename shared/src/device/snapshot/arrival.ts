@@ -10,30 +10,45 @@
  *
  * Invariants:
  *  1. A snapshot is taken in only if it is what its author's signed notice says, the author is a member
- *     by the snapshot's own record, and nothing that is applied here would be lost by it.
+ *     by the snapshot's own record, members by that record do not deny it, and neither what is applied
+ *     here nor an own entry that nobody may have would be lost by it.
  *  2. While a newcomer decides, nobody is told what it holds (`Exchange.holdBack`), for so long that
  *     nobody notices.
  *  3. Parts come in one after the other, those first that somebody waits for.
  */
-import { toHex } from "../../bytes/bytes.ts";
 import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import type { Env } from "../../env.ts";
-import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import type { DocumentId, MemberId, RegisterName, ReplicaId } from "../../id/id.ts";
 import type { LogHead } from "../../log/store.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Listed, Session } from "../../sync/session.ts";
 import type { RegisterBoard } from "../register-board.ts";
 import type { Application } from "../store.ts";
 import { type Manifest, vectorOf } from "./manifest.ts";
-import { type Offer, offersOf } from "./notice.ts";
+import { type MemberOf, type Offer, offerKey, offersOf } from "./notice.ts";
 import type { SnapshotPolicy } from "./policy.ts";
 import type { SnapshotSource } from "./source.ts";
 
 export interface ArrivalHost {
   readonly applied: VersionVector;
   readonly heads: Iterable<LogHead>;
-  /** Takes the snapshot in. `unusable`: a part of it that is needed at once is nowhere, or is void. */
-  install(offer: Offer, manifest: Manifest): Promise<Application | "unusable">;
+  readonly memberOf: MemberOf;
+  /**
+   * How far this device's own log is known to be held by somebody else, as it was before anybody
+   * listed anything: who claims to have more may have another log.
+   */
+  readonly ownStoredTo: number;
+  /**
+   * Reads of it who is a member, and takes it in if, as these have it, it is the `best` to come in by.
+   * `unusable`: a part of it that is needed at once is nowhere, or is void.
+   */
+  install(
+    offer: Offer,
+    manifest: Manifest,
+    best: () => Offer | undefined,
+  ): Promise<Application | "unusable">;
+  /** A snapshot would take the place of own entries that nobody else may have. */
+  onOwnAtStake(): void;
   /** Brings one more part in, `first` those of these documents; what happened. */
   fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete">;
   /** Whether others should make a snapshot that this device can take in. */
@@ -64,15 +79,15 @@ type Phase = "deciding" | "loading" | "filling" | "settled";
 interface Lists {
   logs: Map<ReplicaId, Pick<LogHead, "from" | "to">>;
   logsComplete: boolean;
-  /** Who has a notice there. */
-  notices: Set<ReplicaId>;
+  /** Whose notices are there, and their numbers. */
+  notices: Map<ReplicaId, number>;
   noticesComplete: boolean;
 }
 
 export class Arrival {
   readonly #options: ArrivalOptions;
   readonly #lists = new Map<Session, Lists>();
-  /** Snapshots that were of no use, by `keyOf`: tried again from then on. */
+  /** Snapshots that were of no use, by `offerKey`: tried again from then on. */
   readonly #uselessUntilMs = new Map<string, number>();
   /** Those that were tried since something is to be decided: each once, or deciding might never end. */
   readonly #tried = new Set<string>();
@@ -129,7 +144,7 @@ export class Arrival {
         lists.logs = new Map();
         lists.logsComplete = true;
       } else {
-        lists.notices = new Set();
+        lists.notices = new Map();
         lists.noticesComplete = true;
       }
     } else if (listed.kind === "heads") {
@@ -137,10 +152,10 @@ export class Arrival {
       for (const { replica, from, to } of listed.rows) lists.logs.set(replica, { from, to });
       lists.logsComplete = listed.isComplete;
     } else {
-      if (lists.noticesComplete) lists.notices = new Set();
-      for (const { replica, name } of listed.rows) {
+      if (lists.noticesComplete) lists.notices = new Map();
+      for (const { replica, name, number } of listed.rows) {
         const isNotice = name === this.#options.noticeName && lists.notices.size < limits.logsMax;
-        if (isNotice) lists.notices.add(replica);
+        if (isNotice) lists.notices.set(replica, number);
       }
       lists.noticesComplete = listed.isComplete;
     }
@@ -176,7 +191,7 @@ export class Arrival {
       if (this.#isPartial) this.#rest();
       return;
     }
-    const { env, policy, board, self } = this.#options;
+    const { env, policy, board, self, host } = this.#options;
     const now = env.clock.now();
     if (this.#deadlineMs === Number.POSITIVE_INFINITY) {
       this.#deadlineMs = now + policy.decideWithinMs;
@@ -187,24 +202,34 @@ export class Arrival {
       this.#options.host.wantSnapshot(false);
       return this.#rest();
     }
-    const { notices } = board;
     const expected = lists.flatMap((each) => [...each.notices]);
     const isHeard =
       lists.every(({ noticesComplete }) => noticesComplete) &&
-      expected.every((replica) => replica === self || notices.has(replica));
+      expected.every(([replica, number]) => replica === self || board.hasNotice(replica, number));
     if (!isHeard && now < this.#deadlineMs) return;
-    const offer = offersOf(notices).find(
-      (each) =>
-        !this.#tried.has(keyOf(each)) &&
-        now >= (this.#uselessUntilMs.get(keyOf(each)) ?? Number.NEGATIVE_INFINITY) &&
-        // Better the long way than one that others deny. Where there is no other way, the best there is,
-        // but never in the place of entries: a relay can say of all that it has let go of them.
-        ((isBelow && !this.#knowsOthers()) || isBelieved(each)),
+    // Whom this device does not know yet, the snapshot's own record may know.
+    const offer = this.#best(
+      (replica) => host.memberOf(replica) ?? (replica as string as MemberId),
     );
     if (offer !== undefined) return this.#load(offer);
     // Nothing better than the entries themselves, as far as anybody has them.
     this.#options.host.wantSnapshot(isBelow || this.#isPartial);
     this.#rest();
+  }
+
+  /** What to come in by, of what was not tried in vain. */
+  #best(memberOf: MemberOf): Offer | undefined {
+    const { env, board } = this.#options;
+    const now = env.clock.now();
+    const isLost = this.#isBelow() && !this.#knowsOthers();
+    return offersOf(board.notices, memberOf).find(
+      (each) =>
+        !this.#tried.has(offerKey(each)) &&
+        now >= (this.#uselessUntilMs.get(offerKey(each)) ?? Number.NEGATIVE_INFINITY) &&
+        // Better the long way than one that others deny. Where there is no other way, the best there is,
+        // but never in the place of entries: a relay can say of all that it has let go of them.
+        (isLost || isBelieved(each)),
+    );
   }
 
   /** Nothing is to be decided: it goes on with what is here. */
@@ -221,10 +246,10 @@ export class Arrival {
       if (this.#closed) return;
       const { env, policy } = this.#options;
       this.#isPartial ||= isInstalled;
-      this.#tried.add(keyOf(offer));
+      this.#tried.add(offerKey(offer));
       if (isInstalled) this.#tried.clear();
       else {
-        this.#uselessUntilMs.set(keyOf(offer), env.clock.now() + policy.againAfterMs);
+        this.#uselessUntilMs.set(offerKey(offer), env.clock.now() + policy.againAfterMs);
       }
       this.#enter(isInstalled ? "filling" : "deciding");
       if (isInstalled) this.#fill();
@@ -241,7 +266,8 @@ export class Arrival {
     const manifest = await source.manifest(offer);
     if (manifest === undefined || manifest === "void" || this.#closed) return false;
     if (!this.#isProgress(manifest)) return false;
-    return (await host.install(offer, manifest)) === "applied";
+    const best = () => this.#best(host.memberOf);
+    return (await host.install(offer, manifest, best)) === "applied";
   }
 
   /**
@@ -249,7 +275,7 @@ export class Arrival {
    * of somebody: of two snapshots neither need cover the other.
    */
   #isProgress(manifest: Manifest): boolean {
-    const { host } = this.#options;
+    const { host, self } = this.#options;
     const vector = vectorOf(manifest);
     const held = this.#heldTo();
     const reaches = ({ logs }: Lists): boolean =>
@@ -259,6 +285,11 @@ export class Arrival {
           Math.max(seqOf(vector, replica), held.get(replica) ?? 0) >= from - 1,
       );
     if (![...this.#lists.values()].some(reaches)) return false;
+    const own = held.get(self) ?? 0;
+    if (seqOf(vector, self) > own && own > host.ownStoredTo) {
+      host.onOwnAtStake();
+      return false;
+    }
     const begins = new Map([...host.heads].map(({ replica, from }) => [replica, from - 1]));
     for (const [replica, base] of begins) if (seqOf(vector, replica) < base) return false;
     // What reaches further than the snapshot of which parts are missing brings those, too.
@@ -311,7 +342,7 @@ export class Arrival {
     this.#forgetClosed();
     let lists = this.#lists.get(session);
     if (lists === undefined) {
-      lists = { logs: new Map(), logsComplete: false, notices: new Set(), noticesComplete: false };
+      lists = { logs: new Map(), logsComplete: false, notices: new Map(), noticesComplete: false };
       this.#lists.set(session, lists);
     }
     return lists;
@@ -350,7 +381,3 @@ export class Arrival {
 
 const isBelieved = ({ witnesses, refusedBy }: Offer): boolean =>
   refusedBy.length === 0 || refusedBy.length < witnesses.length;
-
-/** Others may name the same pieces: what is found is found of this author's. */
-const keyOf = ({ author, digest, root }: Offer): string =>
-  `${author} ${toHex(digest)} ${root.chunks[0] ?? ""}`;

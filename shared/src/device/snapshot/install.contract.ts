@@ -24,8 +24,15 @@ import type { ReadyEntry } from "../store.ts";
 import { stores } from "../stores.ts";
 import { encodeOperations } from "./contents.ts";
 import { essentialsOf } from "./install.ts";
-import { appliedStateOf, type Manifest, partDigest, type Stored } from "./manifest.ts";
+import {
+  appliedStateOf,
+  encodeManifest,
+  type Manifest,
+  partDigest,
+  type Stored,
+} from "./manifest.ts";
 import { Checkpointer, openAll, SealedHistory, writers } from "./sealed-history.contract.ts";
+import { SnapshotShelf } from "./shelf.ts";
 
 const [ana, ben, cleo] = writers;
 
@@ -75,7 +82,14 @@ export function installContract(name: string, open: () => Promise<KvUnderTest>):
       if (bytes === undefined) throw new Error("an object that was not opened");
       return bytes;
     };
-    const installation = (from = given()) => ({ manifest, given: from, appliedAtMs: 50 });
+    const unconfirmed = { digest: filled(32, 0x11), author: ana };
+    const installation = (from = given()) => ({
+      manifest,
+      given: from,
+      appliedAtMs: 50,
+      root: [],
+      unconfirmed,
+    });
     const channelPart = () => {
       const part = manifest.parts.find(({ kind }) => kind === "channel");
       if (part?.kind !== "channel") throw new Error("there is a channel");
@@ -94,6 +108,21 @@ export function installContract(name: string, open: () => Promise<KvUnderTest>):
 
     afterEach(async () => {
       for (const subject of opened.splice(0)) await subject.dispose();
+    });
+
+    test("keeps what the next snapshot goes on from, and whose word it stands on", async () => {
+      const { kv, store, epoch } = await prepared();
+      const outcome = await store.install(space, epoch, nothingApplied, installation());
+      expect(outcome).toBe("applied");
+      const shelf = new SnapshotShelf(kv, space);
+      expect(await shelf.checkpoint()).toEqual(encodeManifest(manifest));
+      expect(await shelf.held()).toEqual({ manifest: encodeManifest(manifest), root: [] });
+      expect(await shelf.unconfirmed()).toEqual(unconfirmed);
+      await shelf.keep(encodeManifest(manifest));
+      expect(await shelf.unconfirmed()).toEqual(unconfirmed);
+      await shelf.confirm();
+      expect(await shelf.unconfirmed()).toBeUndefined();
+      expect(await shelf.checkpoint()).toEqual(encodeManifest(manifest));
     });
 
     test("has its state, its logs, its sessions and its counters at once", async () => {
@@ -213,6 +242,8 @@ export function installContract(name: string, open: () => Promise<KvUnderTest>):
         manifest: lying,
         given: bytes,
         appliedAtMs: 1,
+        root: [],
+        unconfirmed,
       });
       expect(await outcome).toBe("refused");
     });

@@ -58,7 +58,7 @@ class Device {
   }
 
   async install(manifest: Manifest, given: ReadonlyMap<Stored, Uint8Array>): Promise<void> {
-    const installation = { manifest, given, appliedAtMs: 9 };
+    const installation = { manifest, given, appliedAtMs: 9, root: [], unconfirmed: undefined };
     const outcome = await this.store.install(space, this.epoch, await this.applied, installation);
     if (outcome !== "applied") throw new Error(outcome);
   }

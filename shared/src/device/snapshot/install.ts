@@ -8,7 +8,7 @@ import { equalBytes } from "../../bytes/bytes.ts";
 import { isMalformed, Malformed } from "../../bytes/malformed.ts";
 import { orderKey } from "../../chat/order-key.ts";
 import type { Message } from "../../crdt/op/channel.ts";
-import type { DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
+import type { BlobId, DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
 import type { VerifyingSuite } from "../../log/suite.ts";
 import { beginningWith } from "../key.ts";
 import type { Writing } from "../kv.ts";
@@ -27,6 +27,7 @@ import {
 import {
   appliedStateOf,
   type ChannelPart,
+  encodeManifest,
   type Manifest,
   messagesIn,
   partDigest,
@@ -40,6 +41,7 @@ import {
   nameOfPending,
   putPending,
 } from "./pending-rows.ts";
+import { putTaken, type Taken } from "./shelf.ts";
 import { beginBehindSnapshot, putSnapshot, restartTails } from "./tail-beginnings.ts";
 
 /** A snapshot as a device begins with it. */
@@ -53,6 +55,10 @@ export interface Installation {
   readonly given: ReadonlyMap<Stored, Uint8Array>;
   /** For display: when all this came to be applied here. */
   readonly appliedAtMs: number;
+  /** As it was published, for others that ask for it. */
+  readonly root: readonly BlobId[];
+  /** Nobody but its author stands for it. */
+  readonly unconfirmed: Taken | undefined;
 }
 
 /**
@@ -170,6 +176,7 @@ export const installedStores = [
   stores.operations,
   stores.parked,
   stores.pending,
+  stores.checkpoints,
 ] as const;
 
 /**
@@ -180,7 +187,7 @@ export const installedStores = [
 export async function install(
   tx: Writing,
   space: SpaceTag,
-  { manifest, sessions, contents, appliedAtMs }: Prepared,
+  { manifest, sessions, contents, appliedAtMs, root, unconfirmed }: Prepared,
   version: number,
 ): Promise<AppliedState> {
   const { from, before } = beginningWith(space);
@@ -226,6 +233,7 @@ export async function install(
     }
   }
   await replayParked(tx, space);
+  putTaken(tx, space, { manifest: encodeManifest(manifest), root }, unconfirmed);
   return appliedStateOf(manifest, version);
 }
 

@@ -28,8 +28,8 @@ import type { CutLimits } from "./channel-segments.ts";
 import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
 import { decodeOperations } from "./contents.ts";
 import { essentialsOf } from "./install.ts";
-import { encodeManifest, type Manifest, type Stored } from "./manifest.ts";
-import type { Offer } from "./notice.ts";
+import type { Manifest, Stored } from "./manifest.ts";
+import { type MemberOf, type Offer, offerKey } from "./notice.ts";
 import type { PendingPart } from "./pending-rows.ts";
 import { type SnapshotPolicy, snapshotPolicy } from "./policy.ts";
 import type { SnapshotShelf } from "./shelf.ts";
@@ -51,6 +51,10 @@ export interface KeeperHost {
   isIdle(): boolean;
   mayWrite(): boolean;
   isOwner(): boolean;
+  /** As the members' record says, which `KeeperOptions.gate` keeps. */
+  readonly memberOf: MemberOf;
+  /** A snapshot would take the place of own entries that nobody else may have: our log has forked. */
+  onOwnAtStake(): void;
   /** Loads the engines of documents. */
   engines(): Promise<SnapshotEngines>;
   /** Signs the order as an owner and sends it to every relay that is connected. */
@@ -81,6 +85,8 @@ export interface KeeperOptions {
   readonly replica: KeptReplica;
   /** Parts of a snapshot are still to come. */
   readonly isPartial: boolean;
+  /** How far the own log was known to be held by somebody else when this began. */
+  readonly ownStoredTo: number;
   readonly policy?: SnapshotPolicy;
   /** Others only where small channels are to be cut: all devices must cut alike. */
   readonly cutLimits?: CutLimits;
@@ -170,6 +176,18 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     return this.#options.host.isOwner();
   }
 
+  get memberOf(): MemberOf {
+    return this.#options.host.memberOf;
+  }
+
+  get ownStoredTo(): number {
+    return this.#options.ownStoredTo;
+  }
+
+  onOwnAtStake(): void {
+    this.#options.host.onOwnAtStake();
+  }
+
   /**
    * Nobody is at work, and nothing is coming in. What waits for somebody who was never let in, for a
    * key or for its past, may wait for ever: that alone keeps nobody from their work.
@@ -242,8 +260,12 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 
   // Coming in
 
-  async install(offer: Offer, manifest: Manifest): Promise<Application | "unusable"> {
-    const { keyring, gate, replica, store, leaderEpoch, shelf, env, host } = this.#options;
+  async install(
+    offer: Offer,
+    manifest: Manifest,
+    best: () => Offer | undefined,
+  ): Promise<Application | "unusable"> {
+    const { keyring, gate, replica, store, leaderEpoch, env, host } = this.#options;
     const { space } = keyring;
     const catalog = catalogIn(manifest, this.#known("catalog"));
     const needed = [...essentialsOf(manifest), ...catalog];
@@ -262,18 +284,19 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
       if (isMalformed(operations)) return "unusable";
       await gate.restore(operations);
     }
-    // By its own record: who published it must be one of those it lets in.
-    if (!gate.admitted(offer.author)) return "unusable";
+    // By its own record: who published it must be one of those it lets in, and only they have a voice.
+    const found = best();
+    if (found === undefined || offerKey(found) !== offerKey(offer)) return "unusable";
+    const { author, digest, root, witnesses } = found;
+    const unconfirmed = witnesses.length === 0 ? { digest, author } : undefined;
     const outcome = await replica.install(async (before) => {
-      const installation = { manifest, given, appliedAtMs: env.clock.now() };
+      const appliedAtMs = env.clock.now();
+      const installation = { manifest, given, appliedAtMs, root: root.chunks, unconfirmed };
       const installing = await store.install(space, leaderEpoch, before, installation);
       return installing === "refused" || installing === "forked" ? "moved" : installing;
     });
     if (outcome !== "applied") return "unusable";
-    const bytes = encodeManifest(manifest);
-    await shelf.keep(bytes);
-    await shelf.hold({ manifest: bytes, root: offer.root.chunks });
-    host.onArrived(offer.author, offer.witnesses.length);
+    host.onArrived(author, witnesses.length);
     return "applied";
   }
 

@@ -118,6 +118,9 @@ export const appliedStateOf = (
 ): AppliedState => ({ version, vector: vectorOf({ logs }), frontier, lamport });
 
 /** How many entries lie under it, of all logs together. */
+/** Encoded: whoever is told of one loads it whole before anything of it can be checked. */
+export const manifestBytesMax = 16 * 1024 * 1024;
+
 export const entriesIn = ({ logs }: Pick<Manifest, "logs">): number =>
   logs.reduce((sum, { seq }) => sum + seq, 0);
 

@@ -9,7 +9,7 @@ import { Malformed } from "../../bytes/malformed.ts";
 import { decode, type Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import { type ObjectRef, readObjectRef, writeObjectRef } from "../../crypto/sealed-object.ts";
-import type { ReplicaId } from "../../id/id.ts";
+import type { MemberId, ReplicaId } from "../../id/id.ts";
 import { hashBytes } from "../../log/entry.ts";
 
 const format = 1;
@@ -92,31 +92,40 @@ export function withVerdict(notice: SnapshotNotice, verdict: Verdict): SnapshotN
   return { ...notice, verdicts: [...others, verdict].slice(-verdictsMax) };
 }
 
-/** A snapshot that somebody has published, and what the others found. */
+/** A snapshot that somebody has published, and what the other members found: each has one voice. */
 export interface Offer extends Published {
   readonly author: ReplicaId;
-  readonly witnesses: readonly ReplicaId[];
-  readonly refusedBy: readonly ReplicaId[];
+  readonly witnesses: readonly MemberId[];
+  /** Another device of the author's own person came to the same: no bug, but no second person either. */
+  readonly isOwnWitness: boolean;
+  readonly refusedBy: readonly MemberId[];
 }
 
-/** The best first: undisputed, with most witnesses, covering most. */
-export function offersOf(notices: ReadonlyMap<ReplicaId, SnapshotNotice>): Offer[] {
-  const verdicts = new Map<string, { agree: ReplicaId[]; refuse: ReplicaId[] }>();
-  for (const [replica, notice] of notices) {
-    for (const { digest, agrees } of notice.verdicts) {
-      const known = verdicts.get(toHex(digest)) ?? { agree: [], refuse: [] };
-      (agrees ? known.agree : known.refuse).push(replica);
-      verdicts.set(toHex(digest), known);
-    }
-  }
+/** Another may name the same digest, or the same pieces: what is found is found of this author's. */
+export const offerKey = ({ author, digest, root }: Offer): string =>
+  `${author} ${toHex(digest)} ${root.chunks.join()}`;
+
+/** Whose device it is; undefined as long as it is not admitted. */
+export type MemberOf = (replica: ReplicaId) => MemberId | undefined;
+
+export type Notices = ReadonlyMap<ReplicaId, SnapshotNotice>;
+
+/**
+ * The best first: undisputed, with most witnesses, covering most. What devices of nobody say does not
+ * count; of one whose devices say both, the refusal does.
+ */
+export function offersOf(notices: Notices, memberOf: MemberOf): Offer[] {
   const offers: Offer[] = [];
   for (const [author, { published }] of notices) {
-    if (published === undefined) continue;
-    const found = verdicts.get(toHex(published.digest));
-    const others = (replicas: readonly ReplicaId[] = []) =>
-      replicas.filter((replica) => replica !== author);
-    const [witnesses, refusedBy] = [others(found?.agree), others(found?.refuse)];
-    offers.push({ ...published, author, witnesses, refusedBy });
+    const person = memberOf(author);
+    if (published === undefined || person === undefined) continue;
+    const found = verdictsOn(published.digest, notices, memberOf);
+    const isOwnWitness = found.get(person) === true;
+    if (isOwnWitness) found.delete(person);
+    const those = (agreeing: boolean) =>
+      [...found].flatMap(([member, agrees]) => (agrees === agreeing ? [member] : []));
+    const [witnesses, refusedBy] = [those(true), those(false)];
+    offers.push({ ...published, author, witnesses, isOwnWitness, refusedBy });
   }
   return offers.sort(
     (a, b) =>
@@ -126,4 +135,22 @@ export function offersOf(notices: ReadonlyMap<ReplicaId, SnapshotNotice>): Offer
       b.witnesses.length - a.witnesses.length ||
       (a.author < b.author ? -1 : 1),
   );
+}
+
+/** What members have found of a snapshot: whether it agrees with what they replayed. */
+export function verdictsOn(
+  digest: Uint8Array,
+  notices: Notices,
+  memberOf: MemberOf,
+): Map<MemberId, boolean> {
+  const found = new Map<MemberId, boolean>();
+  for (const [replica, { verdicts }] of notices) {
+    const member = memberOf(replica);
+    if (member === undefined) continue;
+    for (const verdict of verdicts) {
+      if (!equalBytes(verdict.digest, digest)) continue;
+      found.set(member, verdict.agrees && (found.get(member) ?? true));
+    }
+  }
+  return found;
 }

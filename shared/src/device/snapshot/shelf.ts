@@ -3,10 +3,10 @@
  * the next one need not begin at the first entry, and a relay that lost a piece is given it again.
  * Relaxed throughout: whatever is lost here is made or asked for anew.
  */
-import type { BlobId, SpaceTag } from "../../id/id.ts";
+import type { BlobId, ReplicaId, SpaceTag } from "../../id/id.ts";
 import type { Blob } from "../../crypto/sealed-object.ts";
 import { beginningWith, partOf } from "../key.ts";
-import type { Kv } from "../kv.ts";
+import type { Kv, Writing } from "../kv.ts";
 import { stores } from "../stores.ts";
 import type { SnapshotBlobs } from "./checkpoint.ts";
 
@@ -23,6 +23,26 @@ interface Row {
   /** The newest manifest that was replayed or taken in here, encoded. */
   readonly checkpoint: Uint8Array | undefined;
   readonly held: HeldSnapshot | undefined;
+  /** The snapshot that was taken in on its author's word alone: all that was replayed stands on it. */
+  readonly unconfirmed?: Taken | undefined;
+}
+
+/** A snapshot that this device has taken in and never replayed. */
+export interface Taken {
+  /** Canonical (manifest.ts). */
+  readonly digest: Uint8Array;
+  readonly author: ReplicaId;
+}
+
+/** In the transaction that takes a snapshot in: whoever has its state has what the next one goes on from. */
+export function putTaken(
+  tx: Writing,
+  space: SpaceTag,
+  held: HeldSnapshot,
+  unconfirmed: Taken | undefined,
+): void {
+  const row: Row = { checkpoint: held.manifest, held, unconfirmed };
+  tx.put(stores.checkpoints, space, row);
 }
 
 export class SnapshotShelf implements SnapshotBlobs {
@@ -57,11 +77,24 @@ export class SnapshotShelf implements SnapshotBlobs {
   }
 
   async keep(checkpoint: Uint8Array): Promise<void> {
-    await this.#change((row) => ({ held: row?.held, checkpoint }));
+    await this.#change((row) => ({ held: undefined, ...row, checkpoint }));
   }
 
   async hold(held: HeldSnapshot): Promise<void> {
-    await this.#change((row) => ({ checkpoint: row?.checkpoint, held }));
+    await this.#change((row) => ({ checkpoint: undefined, ...row, held }));
+  }
+
+  async unconfirmed(): Promise<Taken | undefined> {
+    return (await this.#row())?.unconfirmed;
+  }
+
+  /** Somebody else has replayed what was taken in. */
+  async confirm(): Promise<void> {
+    await this.#change((row) => ({
+      checkpoint: row?.checkpoint,
+      held: row?.held,
+      unconfirmed: undefined,
+    }));
   }
 
   #row(): Promise<Row | undefined> {

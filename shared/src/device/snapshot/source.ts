@@ -9,7 +9,13 @@ import type { Suite } from "../../crypto/suite.ts";
 import type { BlobId, SpaceTag } from "../../id/id.ts";
 import { blobIdOf } from "../../log/blob.ts";
 import type { Session } from "../../sync/session.ts";
-import { canonicalDigest, decodeManifest, entriesIn, type Manifest } from "./manifest.ts";
+import {
+  canonicalDigest,
+  decodeManifest,
+  entriesIn,
+  type Manifest,
+  manifestBytesMax,
+} from "./manifest.ts";
 import type { Published } from "./notice.ts";
 import type { SnapshotShelf } from "./shelf.ts";
 
@@ -51,6 +57,7 @@ export class SnapshotSource {
   /** The manifest that was published, if it is what its author says. */
   async manifest({ root, digest, entries }: Published): Promise<Manifest | "void" | undefined> {
     const { suite, space } = this.#options;
+    if (root.size > manifestBytesMax) return "void";
     const plain = await this.object(root);
     if (!(plain instanceof Uint8Array)) return plain;
     const manifest = decodeManifest(suite, space, plain);

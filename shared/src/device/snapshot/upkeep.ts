@@ -9,7 +9,8 @@
  * Invariants:
  *  1. What is published was replayed from entries (checkpoint.ts), and every piece of it was kept by a
  *     relay before the notice goes out.
- *  2. Nobody confirms what they did not replay themselves.
+ *  2. Nobody confirms what they did not replay themselves: from the first entry, or from a snapshot for
+ *     which more than one person stands.
  *  3. An order names only a snapshot of its own author that another device has confirmed and none has
  *     refused.
  */
@@ -33,11 +34,20 @@ import {
   encodeManifest,
   entriesIn,
   type Manifest,
+  manifestBytesMax,
   vectorOf,
 } from "./manifest.ts";
-import { type Offer, offersOf, withVerdict } from "./notice.ts";
+import {
+  type MemberOf,
+  type Offer,
+  offerKey,
+  offersOf,
+  type SnapshotNotice,
+  verdictsOn,
+  withVerdict,
+} from "./notice.ts";
 import type { SnapshotPolicy } from "./policy.ts";
-import type { HeldSnapshot, SnapshotShelf } from "./shelf.ts";
+import type { HeldSnapshot, SnapshotShelf, Taken } from "./shelf.ts";
 import type { SnapshotSource } from "./source.ts";
 
 /** Why nothing came of it, for diagnostics. */
@@ -57,6 +67,7 @@ export interface UpkeepHost {
   /** Whether this device's person may write; and whether they own the space. */
   readonly mayWrite: boolean;
   readonly isOwner: boolean;
+  readonly memberOf: MemberOf;
   /** Engines, loaded now that they are needed. */
   checkpointPorts(): Promise<CheckpointPorts>;
   /** Signs the order and sends it to every relay that is connected. */
@@ -96,11 +107,12 @@ export class Upkeep {
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then also these have been asked whether they keep everything. */
   #renewedWith = new WeakSet<Session>();
+  #publishedAtMs = Number.NEGATIVE_INFINITY;
   /** Entries that the last order let go of. */
   #orderedTo = 0;
-  /** Until when nothing is done about a snapshot that cannot be replayed here, or not yet; by `keyOf`. */
+  /** Until when nothing is done about a snapshot that cannot be replayed here, or not yet; by `offerKey`. */
   readonly #passedUntilMs = new Map<string, number>();
-  /** Snapshots that could not be loaded: they cover nothing. Of those that are on offer, by `keyOf`. */
+  /** Snapshots that could not be loaded: they cover nothing. Of those that are on offer, by `offerKey`. */
   readonly #useless = new Set<string>();
 
   constructor(options: UpkeepOptions) {
@@ -176,7 +188,8 @@ export class Upkeep {
     switch (job) {
       case "publish":
         return (
-          host.mayWrite && (this.#unpublished() >= policy.publishEntries || this.#isAskedForMore())
+          host.mayWrite &&
+          (this.#unpublished() >= policy.publishEntries || this.#isAskedForMore(nowMs))
         );
       case "witness":
         return this.#toWitness() !== undefined;
@@ -207,9 +220,13 @@ export class Upkeep {
 
   // What there is
 
-  #offers(): Offer[] {
+  #notices(): ReadonlyMap<ReplicaId, SnapshotNotice> {
     const { board, desk, self } = this.#options;
-    return offersOf(new Map([...board.notices, [self, desk.notice]]));
+    return new Map([...board.notices, [self, desk.notice]]);
+  }
+
+  #offers(): Offer[] {
+    return offersOf(this.#notices(), this.#options.host.memberOf);
   }
 
   /** Entries that are applied here and in no snapshot that anybody could load. */
@@ -218,16 +235,21 @@ export class Upkeep {
     const covered = this.#offers().map((offer) => {
       // Whoever refuses ours refuses the same once more: publishing it again changes nobody's mind.
       const isOurs = offer.author === self;
-      const isUsable = isOurs || (offer.refusedBy.length === 0 && !this.#useless.has(keyOf(offer)));
+      const isUsable =
+        isOurs || (offer.refusedBy.length === 0 && !this.#useless.has(offerKey(offer)));
       return isUsable ? offer.entries : 0;
     });
     return countOf(host.applied) - Math.max(0, ...covered);
   }
 
   /** Somebody can take in none of those there are, and ours would have more than it has. */
-  #isAskedForMore(): boolean {
+  #isAskedForMore(nowMs: number): boolean {
     const { board, desk, host } = this.#options;
-    const isAsked = [...board.notices.values()].some(({ wants }) => wants);
+    // Who asks for ever keeps nobody at work.
+    if (nowMs < this.#publishedAtMs + patience * this.#options.policy.againAfterMs) return false;
+    const isAsked = [...board.notices].some(
+      ([replica, { wants }]) => wants && host.memberOf(replica) !== undefined,
+    );
     return isAsked && countOf(host.applied) > (desk.notice.published?.entries ?? 0);
   }
 
@@ -241,13 +263,13 @@ export class Upkeep {
         // Each refusal asks for one word more: one device alone must not settle it.
         offer.witnesses.length < policy.witnesses + offer.refusedBy.length &&
         !judged.has(toHex(offer.digest)) &&
-        now >= (this.#passedUntilMs.get(keyOf(offer)) ?? Number.NEGATIVE_INFINITY),
+        now >= (this.#passedUntilMs.get(offerKey(offer)) ?? Number.NEGATIVE_INFINITY),
     );
   }
 
   /** What is no longer on offer need not be remembered. */
   #forgetOld(): void {
-    const offered = new Set(this.#offers().map(keyOf));
+    const offered = new Set(this.#offers().map(offerKey));
     for (const key of this.#passedUntilMs.keys()) {
       if (!offered.has(key)) this.#passedUntilMs.delete(key);
     }
@@ -257,8 +279,8 @@ export class Upkeep {
   #confirmed(): Offer | undefined {
     const { self } = this.#options;
     return this.#offers().find(
-      ({ author, witnesses, refusedBy }) =>
-        author === self && witnesses.length > 0 && refusedBy.length === 0,
+      ({ author, witnesses, isOwnWitness, refusedBy }) =>
+        author === self && (witnesses.length > 0 || isOwnWitness) && refusedBy.length === 0,
     );
   }
 
@@ -279,9 +301,14 @@ export class Upkeep {
     const left = countOf(host.applied) - countOf(vector);
     // What cannot be replayed now would be due again at once.
     if (left >= policy.publishEntries) return false;
-    const root = await sealObject(suite, env.random.bytes(objectKeyBytes), encodeManifest(made));
+    const manifest = encodeManifest(made);
+    if (manifest.length > manifestBytesMax) {
+      this.#cannot("its list of parts is too long");
+      return false;
+    }
+    const root = await sealObject(suite, env.random.bytes(objectKeyBytes), manifest);
     await shelf.put(root.blobs);
-    const held: HeldSnapshot = { manifest: encodeManifest(made), root: root.ref.chunks };
+    const held: HeldSnapshot = { manifest, root: root.ref.chunks };
     if (!(await this.#bring(made, held.root))) return false;
     if (this.#closed) return false;
     await shelf.hold(held);
@@ -289,6 +316,7 @@ export class Upkeep {
     const digest = canonicalDigest(suite, made);
     const published = { digest, root: root.ref, entries: entriesIn(made) };
     desk.setNotice({ ...desk.notice, published });
+    this.#publishedAtMs = env.clock.now();
     host.onChanged();
     return true;
   }
@@ -386,54 +414,91 @@ export class Upkeep {
   // Witnessing
 
   async #witness(): Promise<boolean> {
-    const { suite, desk, source, host, policy } = this.#options;
+    const { suite, desk, source, host, shelf } = this.#options;
     this.#forgetOld();
     const offer = this.#toWitness();
     if (offer === undefined) return true;
     const pass = (untilMs = Number.POSITIVE_INFINITY): true => {
-      this.#passedUntilMs.set(keyOf(offer), untilMs);
+      this.#passedUntilMs.set(offerKey(offer), untilMs);
       return true;
     };
     const manifest = await source.manifest(offer);
     if (this.#closed) return false;
     if (manifest === undefined || manifest === "void") {
-      this.#useless.add(keyOf(offer));
+      this.#useless.add(offerKey(offer));
+      // A void one is no reason to keep its pieces, of which there may be more with every notice.
+      if (manifest === "void") await this.#sweep();
       // What its own author's digest denies says nothing. What is nowhere may be had later; the others
       // do not wait for it.
       return pass(manifest === "void" ? undefined : this.#againAtMs(patience));
     }
-    this.#useless.delete(keyOf(offer));
+    this.#useless.delete(offerKey(offer));
     const target = vectorOf(manifest);
     // Not everything it covers is here yet: later.
     if (!dominates(host.applied, target)) return pass(this.#againAtMs(patience));
-    const base = await this.#baseBelow(target, policy.replayEntriesMax);
-    if (base === "none") return pass();
-    const replayed = await this.#replay(base, target);
+    const taken = await this.#takenOnFaith();
+    const replayed = await this.#reach(target, taken !== undefined);
     if (replayed === undefined || this.#closed) return pass();
     if (!isSameVector(vectorOf(replayed), target)) return pass();
     const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
+    if (taken !== undefined) {
+      // As yet this would say no more than that one author agrees with themselves.
+      if (!this.#isOfAnother(offer, taken)) return pass(this.#againAtMs(patience));
+      if (!agrees) {
+        host.onTrouble({ kind: "disputed", ...taken });
+        return pass();
+      }
+      await shelf.confirm();
+    }
     desk.setNotice(withVerdict(desk.notice, { digest: offer.digest, agrees }));
     host.onChanged();
     if (!agrees) host.onTrouble({ kind: "disputed", author: offer.author, digest: offer.digest });
     return true;
   }
 
-  /** What to replay from to exactly `target`: our checkpoint, if it lies below; or the first entry. */
-  async #baseBelow(
-    target: VersionVector,
-    entriesMax: number,
-  ): Promise<Manifest | undefined | "none"> {
+  /**
+   * What replaying comes to at `target`, or on the way there: from our checkpoint, if it lies below, or
+   * from the first entry. Undefined if there is no way.
+   */
+  async #reach(target: VersionVector, isOnFaith: boolean): Promise<Manifest | undefined> {
+    const { host, policy } = this.#options;
     const base = await this.#base();
     if (base !== undefined) {
       const from = vectorOf(base);
-      // Whoever has taken a snapshot in cannot confirm that very one.
-      if (dominates(target, from) && !isSameVector(from, target)) return base;
+      const isThere = isSameVector(from, target);
+      if (dominates(target, from) && !isThere) return this.#replay(base, target);
+      // Whoever has taken a snapshot in cannot confirm that very one; but others may confirm it here.
+      if (isThere && isOnFaith) return base;
     }
-    const ports = await this.#options.host.checkpointPorts();
+    const ports = await host.checkpointPorts();
     const isWhole = (await ports.log.heads()).every(
       ({ replica, from }) => seqOf(target, replica) === 0 || from === 1,
     );
-    return isWhole && countOf(target) <= entriesMax ? undefined : "none";
+    if (!isWhole || countOf(target) > policy.replayEntriesMax) return undefined;
+    return this.#replay(undefined, target);
+  }
+
+  /** What is replayed here goes on from this snapshot, for which nobody but its author's person stands. */
+  async #takenOnFaith(): Promise<Taken | undefined> {
+    const { shelf, host } = this.#options;
+    const taken = await shelf.unconfirmed();
+    if (taken === undefined) return undefined;
+    const found = verdictsOn(taken.digest, this.#notices(), host.memberOf);
+    const author = host.memberOf(taken.author);
+    if (author !== undefined && found.get(author) === true) found.delete(author);
+    const isConfirmed = found.size > 0 && ![...found.values()].includes(false);
+    if (isConfirmed) await shelf.confirm();
+    return isConfirmed ? undefined : taken;
+  }
+
+  /** Somebody stands for it who is not the person that we took the other one from. */
+  #isOfAnother({ author, witnesses, refusedBy }: Offer, taken: Taken): boolean {
+    const { memberOf } = this.#options.host;
+    const theirs = memberOf(taken.author);
+    const voices = [memberOf(author), ...witnesses];
+    return (
+      refusedBy.length === 0 && voices.some((voice) => voice !== undefined && voice !== theirs)
+    );
   }
 
   // Keeping alive
@@ -464,9 +529,9 @@ export class Upkeep {
   }
 
   /** Drops pieces that nothing stands on: the checkpoint, the held snapshot, what is being made. */
-  async #sweep(making: Manifest): Promise<void> {
+  async #sweep(making?: Manifest): Promise<void> {
     const { shelf, suite, space } = this.#options;
-    const needed = new Set<BlobId>(blobsOf(making));
+    const needed = new Set<BlobId>(making && blobsOf(making));
     const [checkpoint, held] = [await shelf.checkpoint(), await shelf.held()];
     for (const id of held?.root ?? []) needed.add(id);
     for (const bytes of [checkpoint, held?.manifest]) {
@@ -480,10 +545,6 @@ export class Upkeep {
 
 /** Nobody tells of time that somebody has to spare. */
 const lookEveryMsMin = 1_000;
-
-/** Another may name the same digest, or the same pieces: what is said here is said of this author's. */
-const keyOf = ({ author, digest, root }: Offer): string =>
-  `${author} ${toHex(digest)} ${root.chunks.join()}`;
 
 /** Nobody waits for what is asked of somebody else. */
 const patience = 10;
