@@ -295,11 +295,14 @@ export class SimTab {
     this.look();
   }
 
-  /** What is published can be had. */
+  /** What is published can be had, when it is; relays may lose it later. */
   #watchNotices(desk: RegisterDesk): void {
     const setNotice = desk.setNotice.bind(desk);
     desk.setNotice = (notice) => {
-      this.#books.published(this.device, notice).catch((error: unknown) => this.#ground.bug(error));
+      if (notice.published !== desk.notice.published) {
+        const checked = this.#books.published(this.device, notice);
+        checked.catch((error: unknown) => this.#ground.bug(error));
+      }
       setNotice(notice);
     };
   }

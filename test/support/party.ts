@@ -227,7 +227,8 @@ export class Tab implements ReplicaHost {
         engines,
         order: (number, snapshot, rows) => this.onOrder(number, snapshot, rows),
         onArrived: (author, witnesses) => this.arrivals.push({ author, witnesses }),
-        onFilled: () => this.onChange(),
+        onComing: () => this.onChange(),
+        onFilled: () => {},
         onTrouble: (trouble) => this.upkeepTroubles.push(trouble),
         onChanged: () => {
           replica.tick();

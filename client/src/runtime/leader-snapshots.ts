@@ -45,7 +45,6 @@ export class LeaderSnapshots {
   readonly #disputed = new Set<ReplicaId>();
   #arrived: SnapshotFacts["arrived"];
   #writtenAtMs = Number.NEGATIVE_INFINITY;
-  #closed = false;
 
   constructor(options: LeaderSnapshotsOptions) {
     this.#options = options;
@@ -79,13 +78,13 @@ export class LeaderSnapshots {
         order: (number, snapshot, rows) => this.#order(number, snapshot, rows),
         onArrived: (author, witnesses) => {
           this.#arrived = { author, witnesses };
-          this.#count();
+          onChanged();
         },
         onFilled: (document) => {
           device.tabs.post({ kind: "filled", space: core.tag, document });
           core.filled(document);
-          this.#count();
         },
+        onComing: (count) => this.#coming.set(count),
         onTrouble: (trouble) => {
           if (trouble.kind === "disputed") this.#disputed.add(trouble.author);
           onChanged();
@@ -104,7 +103,6 @@ export class LeaderSnapshots {
       }),
       this.#coming.subscribe(onChanged),
     );
-    if (isPartial) this.#count();
   }
 
   get facts(): SnapshotFacts {
@@ -127,7 +125,6 @@ export class LeaderSnapshots {
     this.#options.core.membership.get().memberByReplica.get(replica);
 
   close(): void {
-    this.#closed = true;
     for (const undo of this.#undo) undo();
     this.keeper.close();
   }
@@ -155,17 +152,6 @@ export class LeaderSnapshots {
     const signature = await suite.sign(secret, truncationLabel, truncationStatement(statement));
     const order = encodeTruncation({ ...statement, signature });
     return (await request({ type: "truncate", order })).kind === "done";
-  }
-
-  /** How much is still to come, for whoever waits. */
-  #count(): void {
-    const { device, tag } = this.#options.core;
-    device.models.pending(tag).then(
-      (pending) => {
-        if (!this.#closed) this.#coming.set(pending.length);
-      },
-      (error: unknown) => device.troubles.storage(`snapshot ${tag}`, error),
-    );
   }
 }
 

@@ -18,7 +18,7 @@
  */
 import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import type { Env } from "../../env.ts";
-import type { DocumentId, MemberId, RegisterName, ReplicaId } from "../../id/id.ts";
+import type { MemberId, RegisterName, ReplicaId } from "../../id/id.ts";
 import type { LogHead } from "../../log/store.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Listed, Session } from "../../sync/session.ts";
@@ -49,8 +49,8 @@ export interface ArrivalHost {
   ): Promise<Application | "unusable">;
   /** A snapshot would take the place of own entries that nobody else may have. */
   onOwnAtStake(): void;
-  /** Brings one more part in, `first` those of these documents; what happened. */
-  fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete">;
+  /** Brings some more parts in; what happened. */
+  fillNext(): Promise<"filled" | "not to be had" | "complete">;
   /** Whether others should make a snapshot that this device can take in. */
   wantSnapshot(wants: boolean): void;
   holdBack(): void;
@@ -91,7 +91,6 @@ export class Arrival {
   readonly #uselessUntilMs = new Map<string, number>();
   /** Those that were tried since something is to be decided: each once, or deciding might never end. */
   readonly #tried = new Set<string>();
-  readonly #wanted = new Set<DocumentId>();
   #phase: Phase;
   /** Parts of the snapshot that was taken in are still to come. */
   #isPartial: boolean;
@@ -118,9 +117,8 @@ export class Arrival {
     this.#lists.clear();
   }
 
-  /** Somebody waits for this document. */
-  want(document: DocumentId): void {
-    this.#wanted.add(document);
+  /** Somebody waits for a part. */
+  fillNow(): void {
     if (this.#phase !== "filling") return;
     this.#fillAtMs = this.#options.env.clock.now();
     this.#fill();
@@ -328,7 +326,7 @@ export class Arrival {
       this.#enter("deciding");
       this.decide();
     };
-    host.fillNext(this.#wanted).then(over, (error: unknown) => {
+    host.fillNext().then(over, (error: unknown) => {
       host.onFailed(error);
       over("not to be had");
     });

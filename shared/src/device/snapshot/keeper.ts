@@ -27,6 +27,7 @@ import { Arrival, type ArrivalHost } from "./arrival.ts";
 import type { CutLimits } from "./channel-segments.ts";
 import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
 import { decodeOperations } from "./contents.ts";
+import { Filling } from "./filling.ts";
 import { essentialsOf } from "./install.ts";
 import type { Manifest, Stored } from "./manifest.ts";
 import { type MemberOf, type Offer, offerKey } from "./notice.ts";
@@ -61,6 +62,8 @@ export interface KeeperHost {
   order(number: number, snapshot: Uint8Array, rows: readonly TruncationRow[]): Promise<boolean>;
   /** A snapshot of `author` was taken in, which so many others had replayed to the same. */
   onArrived(author: ReplicaId, witnesses: number): void;
+  /** So many parts of a snapshot are still to come. */
+  onComing(count: number): void;
   /** Something of a snapshot has come: who shows it may read it again. */
   onFilled(document: DocumentId): void;
   onTrouble(trouble: UpkeepTrouble): void;
@@ -99,6 +102,7 @@ const fetchedAtOnce = 4;
 export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   readonly #options: KeeperOptions;
   readonly #source: SnapshotSource;
+  readonly #filling: Filling;
   readonly #arrival: Arrival;
   readonly #upkeep: Upkeep;
   #engines: Promise<SnapshotEngines> | undefined;
@@ -113,6 +117,13 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     const sessions = () => replica.exchange.sessions;
     this.#source = new SnapshotSource({ suite, space, shelf, sessions });
     const source = this.#source;
+    this.#filling = new Filling({
+      clock: env.clock,
+      againAfterMs: policy.againAfterMs,
+      read: () => options.models.pending(space),
+      bring: (part) => this.#fill(part),
+      onComing: (count) => options.host.onComing(count),
+    });
     const common = { env, self, board, source, policy, host: this };
     this.#arrival = new Arrival({ ...common, noticeName, isPartial });
     this.#upkeep = new Upkeep({ ...common, suite, space, desk, shelf });
@@ -125,7 +136,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 
   /** Somebody has opened a document of which a part is still to come. */
   want(document: DocumentId): void {
-    this.#arrival.want(document);
+    this.#filling.want(document);
+    this.#arrival.fillNow();
   }
 
   onListed(session: Session, listed: Listed): void {
@@ -296,24 +308,15 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
       return installing === "refused" || installing === "forked" ? "moved" : installing;
     });
     if (outcome !== "applied") return "unusable";
+    this.#filling.begin();
     host.onArrived(author, witnesses.length);
     return "applied";
   }
 
-  async fillNext(first: ReadonlySet<DocumentId>): Promise<"filled" | "not to be had" | "complete"> {
-    const { keyring, models, replica } = this.#options;
-    const pending = inOrder(await models.pending(keyring.space), first);
-    if (pending.length === 0) {
-      replica.completed();
-      return "complete";
-    }
-    // What cannot be had now must not hold up the others.
-    for (let at = 0; at < pending.length; at += fetchedAtOnce) {
-      const some = pending.slice(at, at + fetchedAtOnce);
-      const filled = await Promise.all(some.map((part) => this.#fill(part)));
-      if (filled.includes(true)) return "filled";
-    }
-    return "not to be had";
+  async fillNext(): Promise<"filled" | "not to be had" | "complete"> {
+    const outcome = await this.#filling.next();
+    if (outcome === "complete") this.#options.replica.completed();
+    return outcome;
   }
 
   async #fill(part: PendingPart): Promise<boolean> {
@@ -374,16 +377,6 @@ const newestIn = ({ parts }: Manifest): Stored[] =>
   parts
     .flatMap((part) => (part.kind === "channel" ? part.segments.slice(-1) : []))
     .slice(0, channelsAtOnce);
-
-/** Those that somebody waits for, then notes, then messages from the newest back. */
-function inOrder(pending: readonly PendingPart[], first: ReadonlySet<DocumentId>): PendingPart[] {
-  const rank = ({ document, row }: PendingPart): number =>
-    first.has(document) ? 0 : row.kind === "segment" ? 2 : 1;
-  const age = ({ row }: PendingPart): string => (row.kind === "segment" ? row.first : "");
-  return [...pending].sort(
-    (a, b) => rank(a) - rank(b) || (age(a) === age(b) ? 0 : age(a) < age(b) ? 1 : -1),
-  );
-}
 
 /** Blobs of this device, for others: it lends what it holds and keeps nothing for anybody. */
 export const lendingShelf = (shelf: SnapshotShelf): BlobShelf => ({
