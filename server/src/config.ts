@@ -155,7 +155,7 @@ const settings = {
   spaceBytesMax: setting({
     name: "SKEIN_SPACE_BYTES",
     standard: "1G",
-    what: "What one space may take up on disk, in bytes or with K, M, G or T.",
+    what: "What one space may take up on disk, in bytes or with K, M, G or T; snapshots a quarter more.",
     example: "500M",
     unset: gibibyte,
     parse: parseBytes,

@@ -25,6 +25,7 @@ import {
   inviteMemoryMs,
   invitesPerSpaceMax,
   mayGrow,
+  mayKeepBlob,
   noBounds,
   type PutInvite,
   QuotaExceeded,
@@ -204,7 +205,7 @@ export class MemoryRelayStore implements RelayStore {
       const kept = this.#space(space);
       if (renewed(kept.blobs.get(id), untilMs)) return;
       const cost = blobCost(own.length);
-      if (!mayGrow(this.#bounds, kept, cost, 0)) throw new QuotaExceeded();
+      if (!mayKeepBlob(this.#bounds, kept, cost)) throw new QuotaExceeded();
       kept.blobs.set(id, { bytes: own, untilMs });
       kept.bytes += cost;
     });

@@ -4,7 +4,7 @@
  */
 import { blob, integer, type Rows } from "./sqlite-rows.ts";
 import { count, makeSpace, usageOf } from "./sqlite-spaces.ts";
-import { blobCost, mayGrow, type SpaceBounds } from "./store.ts";
+import { blobCost, mayKeepBlob, type SpaceBounds } from "./store.ts";
 
 /** Those that are not there. */
 export function keepBlobs(
@@ -27,7 +27,7 @@ export function putBlob(
 ): boolean {
   if (renewed(rows, space, id, untilMs)) return true;
   const cost = blobCost(bytes.length);
-  if (!mayGrow(bounds, usageOf(rows, space), cost, 0)) return false;
+  if (!mayKeepBlob(bounds, usageOf(rows, space), cost)) return false;
   const spaceId = makeSpace(rows, space);
   rows.insert(
     `INSERT INTO blobs (space, blob, until_ms, bytes) VALUES (?, ?, ?, ?)`,

@@ -304,13 +304,28 @@ export function relayStoreContract(
         expect(await store.sweepBlobs(now + 9, 0)).toBe(0);
       });
 
+      test("have room in a space that is full of entries, and not without end", async () => {
+        const bytesMax = entryCost(8, 800);
+        const store = await freshStore({ bytesMax });
+        const log = new TestLog(ana);
+        await store.append(spaceA, [log.run(8, { bodyBytes: 100 })]);
+        const more = () => store.append(spaceA, [log.run(1, { bodyBytes: 0 })]);
+        await expect(more()).rejects.toMatchObject(quotaExceeded);
+        const length = Math.floor(bytesMax / 4) - blobCost(0);
+        const [most, further] = [blob(1, length), blob(2, 0)];
+        await store.putBlob(spaceA, most.id, most.bytes, now);
+        const put = () => store.putBlob(spaceA, further.id, further.bytes, now);
+        await expect(put()).rejects.toMatchObject(quotaExceeded);
+        expect((await store.usage(spaceA)).bytes).toBe(bytesMax + Math.floor(bytesMax / 4));
+      });
+
       test("count in the quota beside entries, and make room when they go", async () => {
-        const store = await freshStore({ bytesMax: blobCost(100) + entryCost(1, 50) });
-        const [first, second] = [blob(1, 100), blob(2, 100)];
+        const store = await freshStore({ bytesMax: blobCost(400) + entryCost(1, 50) });
+        const [first, second] = [blob(1, 400), blob(2, 400)];
         const run = new TestLog(ana).run(1, { bodyBytes: 50 });
         await store.putBlob(spaceA, first.id, first.bytes, now);
         await store.append(spaceA, [run]);
-        const full = blobCost(100) + entryCost(1, 50);
+        const full = blobCost(400) + entryCost(1, 50);
         expect(await store.usage(spaceA)).toEqual({ bytes: full, entries: 1, registerBytes: 0 });
         const putSecond = () => store.putBlob(spaceA, second.id, second.bytes, now + 9);
         await expect(putSecond()).rejects.toMatchObject(quotaExceeded);

@@ -189,6 +189,13 @@ export const mayGrow = (
   (usage.bytes + bytes <= bounds.bytesMax &&
     usage.registerBytes + registerBytes <= bounds.registerBytesMax);
 
+/**
+ * Whether it may take up `bytes` more with a blob. Blobs count with all else and have a quarter of the
+ * quota beyond it: in a space that is full of entries, a snapshot is the only way to let go of them.
+ */
+export const mayKeepBlob = (bounds: SpaceBounds, usage: Usage, bytes: number): boolean =>
+  usage.bytes + bytes <= bounds.bytesMax + Math.floor(bounds.bytesMax / 4);
+
 /** Hash, chain position and its share of a row, so that a million empty entries are not free. */
 const entryOverheadBytes = 64;
 /** Key, name, number and index of a register's row. */
