@@ -134,6 +134,12 @@ it("brings somebody new all notes, messages and members, and goes on from there"
   expect(textOf(opened)).toBe(textOf(original));
   expect(textOf(opened)).toContain("red white climbing");
 
+  // How far the others are with what Cleo wrote.
+  await vi.waitFor(() => {
+    const devices = cleo.space.members.get().flatMap((member) => member.devices);
+    expect(devices.map(({ behind }) => behind)).toEqual([0, 0, 0]);
+  }, eventually);
+
   // They write in it at once, and both see it.
   const [paragraph] = opened.doc.getXmlFragment(opened.fragment).toArray();
   if (!(paragraph instanceof Y.XmlText)) throw new Error("no text");

@@ -161,6 +161,8 @@ export function heal(world: World): void {
   }
   for (const device of world.devices) {
     device.disk.full = false;
-    if (device.tabs.length === 0) device.openTab();
+    if (device.tabs.length > 0) continue;
+    if (ground.options.snapshots) device.arrive();
+    else device.openTab();
   }
 }

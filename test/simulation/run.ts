@@ -189,6 +189,13 @@ function behind(
     ) {
       return `has not seen what ${other.index} read`;
     }
+    for (const said of other.leader?.tab.replica?.exchange.holdings.registers ?? []) {
+      if (said.replica !== other.replica) continue;
+      const held = replica.exchange.holdings.register(said.replica, said.name);
+      if (held === undefined || held.number < said.number) {
+        return `has ${held?.number ?? "none"} of a register of ${other.index}, not ${said.number}`;
+      }
+    }
   }
   return undefined;
 }

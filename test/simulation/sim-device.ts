@@ -74,6 +74,12 @@ export class SimDevice {
     return seqOf(durable, this.replica) >= seqOf(durableEver, this.replica);
   }
 
+  /** Who joins says so before they hear of anybody. */
+  arrive(): void {
+    this.openTab();
+    this.tabs[0]?.write();
+  }
+
   openTab(): void {
     const tab = new SimTab(this.#ground, this.#books, this);
     this.tabs.push(tab);

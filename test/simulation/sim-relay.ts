@@ -179,7 +179,7 @@ export class SimRelay {
           return disk.putOrder(space, order);
         }),
       order: (space) => slow(() => disk.order(space)),
-      dueOrders: (nowMs, countMax) => slow(() => disk.dueOrders(nowMs, countMax)),
+      dueOrders: (nowMs, countMax, after) => slow(() => disk.dueOrders(nowMs, countMax, after)),
       orderDone: (space, number) =>
         slow(async () => {
           this.store.gave((store) => store.orderDone(space, number));

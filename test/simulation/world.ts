@@ -44,9 +44,9 @@ export class World {
     for (const device of devices) {
       if (options.snapshots && device.index === devices.length - 1) {
         // Somebody new, when there is something to come in by; at the latest when all heals.
-        const atMs = (options.faultySeconds * 1_000 * dice.between(60, 95)) / 100;
+        const atMs = (options.faultySeconds * 1_000 * dice.between(60, 130)) / 100;
         ground.schedule.after(atMs, () => {
-          if (device.tabs.length === 0) device.openTab();
+          if (device.tabs.length === 0) device.arrive();
         });
         continue;
       }

@@ -189,7 +189,7 @@ export class Exchange implements SessionOwner, IntakeHost {
     if (!newerRegister(register, this.holdings.register(register.replica, register.name))) return;
     this.holdings.setRegister(register);
     for (const session of this.sessions) {
-      if (session.isFollowing) session.sendRegister(register);
+      if (session.hearsRegisters) session.sendRegister(register);
     }
   }
 
@@ -411,7 +411,7 @@ export class Exchange implements SessionOwner, IntakeHost {
     this.#options.host.onRegister(register);
     if (this.#options.forwards === "held") return;
     for (const session of this.sessions) {
-      if (session === source || !session.isFollowing) continue;
+      if (session === source || !session.hearsRegisters) continue;
       session.sendRegister(register);
     }
   }

@@ -139,6 +139,7 @@ export class Session implements RunSource, Holder {
   #sentHeads = false;
   /** Ours are due, and held back. */
   #owesHeads = false;
+  #hearsRegisters = false;
   #sentVersions = false;
   /** Their whole list of registers was answered in this round. */
   #heardVersions = false;
@@ -206,6 +207,14 @@ export class Session implements RunSource, Holder {
   /** What the other party holds is known. */
   get isFollowing(): boolean {
     return this.#state === "following";
+  }
+
+  /**
+   * Their registers were compared with ours, or are about to be: what is newer from now on is news to
+   * them. Long before it follows where the other party holds its heads back.
+   */
+  get hearsRegisters(): boolean {
+    return this.#hearsRegisters;
   }
 
   get withRelay(): boolean {
@@ -619,6 +628,7 @@ export class Session implements RunSource, Holder {
   }
 
   #onDigest(frame: Of<"digest">): void {
+    this.#hearsRegisters = true;
     const now = this.connection.env.clock.now();
     // They may ask at any time: they know what they have lost. Lists are long, so not all the time.
     if (now >= this.#roundAtMs + roundMs) this.#beginRound(now);

@@ -9,6 +9,7 @@ import {
   newEnv,
   ownAppend,
   random,
+  register,
   settle,
   suite,
   tag,
@@ -119,6 +120,22 @@ describe("a party that holds back", () => {
     newcomer.exchange.tellHeads();
     await settle();
     expect(newcomer.exchange.holdings.to(ana.replica)).toBe(30);
+  });
+
+  it("hears what registers say meanwhile, at once", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const [relay, newcomer] = [new TestParty("relay", env), new TestParty("device", env)];
+    await ownAppend(relay, await ana.write(1));
+    relay.exchange.ownRegister(await register(ana, 0, 1, 100));
+    newcomer.exchange.holdBack();
+    newcomer.connect(relay);
+    await settle();
+    const newer = await register(ana, 0, 2, 100);
+    relay.exchange.ownRegister(newer);
+    await settle();
+    const held = newcomer.exchange.holdings.register(ana.replica, newer.name);
+    expect(held?.number).toBe(2);
   });
 
   it("still brings its own", async () => {
