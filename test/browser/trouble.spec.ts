@@ -146,6 +146,9 @@ test("what the disk has spoilt comes back from the relay, and what was never sen
     await own.down();
     for (const text of ["one", "two", "three"]) await tab.say(`waiting ${text}`);
     await expect(tab.tick("waiting three")).toHaveText(/Waiting/);
+    // What was not applied yet could not be shown when its entry is gone.
+    await tab.page.reload();
+    await expect(tab.message("waiting three")).toHaveCount(1);
     await spoilSegments(tab.page);
     await tab.page.reload();
     await own.up();

@@ -169,6 +169,8 @@ export class LiveApp implements App {
     const { name, platform, store, tabs, troubles } = this.#device;
     const { isPrivate } = await this.#storage.look();
     if (this.#closed) return;
+    // Who leads later needs it when the tab that led hangs, and a service worker may hang with it.
+    loadLeader().catch(() => {});
     this.#leadership = new Leadership({
       locks: platform.locks,
       lockName: `${name}/leader`,
@@ -505,9 +507,8 @@ export class LiveApp implements App {
     });
   }
 
-  /** What speaks to the network is loaded after the first paint, and by the tab that leads alone. */
   async #beginToLead(epoch: number, durable: boolean): Promise<void> {
-    const { Leader: LeadingTab } = await import("./leader.ts");
+    const { Leader: LeadingTab } = await loadLeader();
     if (this.#epoch !== epoch || this.#closed) return;
     this.#device.troubles.storage("leading", undefined);
     this.#leader = new LeadingTab({
@@ -548,6 +549,9 @@ export class LiveApp implements App {
 
 /** After the file of the network's part could not be had. */
 const leadAgainMs = 3_000;
+
+/** What speaks to the network: loaded after the first paint, by every tab. */
+const loadLeader = () => import("./leader.ts");
 
 /** What the browser says of room changes slowly. */
 const lookAtStorageEveryMs = 60_000;

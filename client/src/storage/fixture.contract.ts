@@ -124,7 +124,7 @@ async function beginWithSnapshot(store: KvDeviceStore, epoch: number): Promise<v
     given,
     appliedAtMs: 5_000,
     root: object.chunks,
-    unconfirmed: undefined,
+    unconfirmed: { digest: filled(32, 0x73), author: replica },
   };
   const outcome = await store.install(snapshotSpace, epoch, nothingApplied, installation);
   if (outcome !== "applied") throw new Error(`a snapshot was ${outcome}`);
