@@ -169,7 +169,8 @@ export class LiveApp implements App {
     const { name, platform, store, tabs, troubles } = this.#device;
     const { isPrivate } = await this.#storage.look();
     if (this.#closed) return;
-    // Who leads later needs it when the tab that led hangs, and a service worker may hang with it.
+    // Who leads later needs it when the tab that led hangs, and a service worker may hang with it. What
+    // cannot be had now is asked for, and missed in words, when this tab leads (`#lead`).
     loadLeader().catch(() => {});
     this.#leadership = new Leadership({
       locks: platform.locks,

@@ -2,7 +2,7 @@ import { chainHashes, zeroHash } from "@skein/shared/log/chain.ts";
 import type { Run } from "@skein/shared/log/entry.ts";
 import type { PlacedRun } from "@skein/shared/log/suite.ts";
 import { epochId, replicaId, spaceTag } from "@skein/shared/id/id.ts";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { BulkThread } from "./bulk-thread.ts";
 import { webSuite } from "./web-suite.ts";
 
@@ -40,6 +40,32 @@ const nobody = new Uint8Array(32);
 async function threadWith(worker: FakeWorker): Promise<BulkThread> {
   return new BulkThread(await webSuite(), () => worker as unknown as Worker);
 }
+
+afterEach(() => vi.useRealTimers());
+
+test("a worker that nobody asks rests, and so does one that has answered all", async () => {
+  vi.useFakeTimers();
+  const worker = new FakeWorker();
+  const bulk = await threadWith(worker);
+  worker.say({ kind: "ready" });
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect(worker.terminated).toBe(false);
+  const checking = bulk.check(placed, nobody);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(worker.terminated).toBe(false);
+  worker.say({ kind: "failed", id: 1 });
+  await checking;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(worker.terminated).toBe(true);
+
+  const unasked = new FakeWorker();
+  const another = await threadWith(unasked);
+  unasked.say({ kind: "ready" });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(unasked.terminated).toBe(true);
+  another.close();
+  bulk.close();
+});
 
 test("nobody waits for a worker that has not said that it is there", async () => {
   const worker = new FakeWorker();

@@ -109,12 +109,17 @@ export class BulkThread implements Bulk {
   #hear(answer: FromBulk): void {
     if (answer.kind === "ready") {
       this.#isReady = true;
-      return;
+      return this.#rest();
     }
     const settle = this.#asked.get(answer.id);
     this.#asked.delete(answer.id);
-    if (this.#asked.size === 0) this.#idle = setTimeout(() => this.#stop(), idleMsMax);
+    this.#rest();
     settle?.(answer);
+  }
+
+  #rest(): void {
+    clearTimeout(this.#idle);
+    if (this.#asked.size === 0) this.#idle = setTimeout(() => this.#stop(), idleMsMax);
   }
 
   #stop(): void {
