@@ -17,7 +17,7 @@
  *     goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
  *  5. While parts of a snapshot are still to come the delivery clock stays where it was.
  */
-import { Delivery, type DeliveredEntry } from "./device/delivery.ts";
+import { Delivery, readyOf } from "./device/delivery.ts";
 import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts";
 import type { Gate } from "./device/gate.ts";
 import { Unopened } from "./device/unopened.ts";
@@ -442,29 +442,14 @@ export class Replica implements ExchangeHost {
     if (this.#deposed || this.#applying !== undefined || this.#installing !== undefined) return;
     const delivered = this.#delivery.take(applyMax);
     if (delivered.length === 0) return;
+    const now = this.#options.env.clock.now();
     const application: Application = {
       before: this.#applied,
-      entries: delivered.map((each) => this.#ready(each)),
+      entries: delivered.map((each) => readyOf(each, now)),
       after: this.#delivery.state,
     };
     this.#applying = application;
     this.#apply(application);
-  }
-
-  #ready({ entry, deps, lamport }: DeliveredEntry): ReadyEntry {
-    const { replica, seq, hash, plain, nonces, openedAt } = entry;
-    return {
-      replica,
-      seq,
-      hash,
-      lamport,
-      deps,
-      document: plain?.document,
-      operations: plain?.operations ?? [],
-      nonces,
-      openedAt,
-      appliedAtMs: this.#options.env.clock.now(),
-    };
   }
 
   #apply(application: Application): void {

@@ -11,7 +11,7 @@
  */
 import { prefixOf, type ReplicaId, type ReplicaPrefix } from "../id/id.ts";
 import type { Plain } from "../log/plain.ts";
-import type { AppliedState, Dependency, WriterNonces } from "./store.ts";
+import type { AppliedState, Dependency, ReadyEntry, WriterNonces } from "./store.ts";
 
 /** An opened entry that waits for its causal past. */
 export interface OpenedEntry {
@@ -143,4 +143,11 @@ export class Delivery {
     this.#lamport = Math.max(this.#lamport, lamport);
     return { entry, deps, lamport };
   }
+}
+
+/** The entry as it is applied. */
+export function readyOf({ entry, deps, lamport }: DeliveredEntry, appliedAtMs: number): ReadyEntry {
+  const { replica, seq, hash, plain, nonces, openedAt } = entry;
+  const [document, operations] = [plain?.document, plain?.operations ?? []];
+  return { replica, seq, hash, lamport, deps, document, operations, nonces, openedAt, appliedAtMs };
 }

@@ -34,7 +34,7 @@ import { chainHashes, zeroHash } from "../../log/chain.ts";
 import { DamagedEntries } from "../../log/damage.ts";
 import { lastSeq, type Run } from "../../log/entry.ts";
 import type { LogHead } from "../../log/store.ts";
-import { type DeliveredEntry, Delivery } from "../delivery.ts";
+import { type DeliveredEntry, Delivery, readyOf } from "../delivery.ts";
 import { effectsOf, placedIn } from "../entry-effects.ts";
 import type { Gate } from "../gate.ts";
 import { type ChannelCounts, counted } from "../message-rows.ts";
@@ -318,7 +318,8 @@ class Step {
     for (const { replica, timeMs } of base?.logs ?? []) {
       if (timeMs !== undefined) clocks.set(replica, timeMs);
     }
-    const entries = delivered.map(readyOf);
+    // Nobody is shown what is replayed: when it was applied does not matter.
+    const entries = delivered.map((each) => readyOf(each, 0));
     const effects = effectsOf(placedIn(entries, clocks));
     const parts = new Map((base?.parts ?? []).map((part) => [nameOf(part), part]));
     const put = (part: Part) => parts.set(nameOf(part), part);
@@ -462,19 +463,3 @@ class Step {
 
 const nameOf = ({ kind, document }: Pick<Part, "kind" | "document">): string =>
   `${document} ${kind}`;
-
-const readyOf = ({ entry, deps, lamport }: DeliveredEntry): ReadyEntry => {
-  const { replica, seq, hash, plain, nonces, openedAt } = entry;
-  return {
-    replica,
-    seq,
-    hash,
-    lamport,
-    deps,
-    document: plain?.document,
-    operations: plain?.operations ?? [],
-    nonces,
-    openedAt,
-    appliedAtMs: 0,
-  };
-};
