@@ -101,6 +101,7 @@ const fetchedAtOnce = 4;
 
 export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   readonly #options: KeeperOptions;
+  readonly #policy: SnapshotPolicy;
   readonly #source: SnapshotSource;
   readonly #filling: Filling;
   readonly #arrival: Arrival;
@@ -113,6 +114,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     this.#options = options;
     const { env, self, keyring, shelf, board, desk, replica, noticeName, isPartial } = options;
     const policy = options.policy ?? snapshotPolicy;
+    this.#policy = policy;
     const { suite, space } = keyring;
     const sessions = () => replica.exchange.sessions;
     this.#source = new SnapshotSource({ suite, space, shelf, sessions });
@@ -206,11 +208,10 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
    */
   get isIdle(): boolean {
     const { env, host, replica } = this.#options;
-    const { idleAfterMs } = this.#options.policy ?? snapshotPolicy;
     const now = env.clock.now();
     const { version } = replica.applied;
     if (version !== this.#seen.version) this.#seen = { version, sinceMs: now };
-    const isQuiet = replica.unapplied === 0 || now >= this.#seen.sinceMs + idleAfterMs;
+    const isQuiet = replica.unapplied === 0 || now >= this.#seen.sinceMs + this.#policy.idleAfterMs;
     return host.isIdle() && isQuiet;
   }
 

@@ -91,8 +91,9 @@ export class SnapshotShelf implements SnapshotBlobs {
   /** Somebody else has replayed what was taken in. */
   async confirm(): Promise<void> {
     await this.#change((row) => ({
-      checkpoint: row?.checkpoint,
-      held: row?.held,
+      checkpoint: undefined,
+      held: undefined,
+      ...row,
       unconfirmed: undefined,
     }));
   }
