@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { replicaId, spaceTag } from "@skein/shared/id/id.ts";
-import { TestLog } from "@skein/shared/log/store.contract.ts";
+import { TestLog } from "@skein/shared/log/test-log.contract.ts";
 import { pacedStore } from "./paced-store.ts";
 import { MemoryRelayStore } from "./store/memory.ts";
 import { relayStoreContract } from "./store/store.contract.ts";

@@ -32,6 +32,7 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
       return store.append(space, runs);
     },
     begin: (space, bases) => store.begin(space, bases),
+    split: (space, split) => store.split(space, split),
     read: (space, replica, first, bytesMax) => store.read(space, replica, first, bytesMax),
     hashes: (space, replica, first, last) => store.hashes(space, replica, first, last),
     registers: (space) => store.registers(space),

@@ -144,6 +144,17 @@ export class SimRelay {
           }
           return begun;
         }),
+      split: (space, split) =>
+        slow(async () => {
+          this.store.gave((store) => store.split(space, split));
+          const outcome = await disk.split(space, split);
+          if (outcome.kind === "split") {
+            durable.set(split.into, outcome.branch.to);
+            if (outcome.rest === undefined) durable.delete(split.replica);
+            else durable.set(split.replica, outcome.rest.to);
+          }
+          return outcome;
+        }),
       read: (space, replica, first, bytesMax) =>
         slow(() => disk.read(space, replica, first, bytesMax)),
       hashes: (space, replica, first, last) => slow(() => disk.hashes(space, replica, first, last)),

@@ -19,7 +19,8 @@ import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { readModelsContract } from "@skein/shared/device/read-models.contract.ts";
 import { installContract } from "@skein/shared/device/snapshot/install.contract.ts";
 import { deviceStoreContract, dump, testSuite } from "@skein/shared/device/store.contract.ts";
-import { logStoreContract, TestLog } from "@skein/shared/log/store.contract.ts";
+import { logStoreContract } from "@skein/shared/log/store.contract.ts";
+import { TestLog } from "@skein/shared/log/test-log.contract.ts";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { openIdbKv } from "./idb-kv.ts";
 

@@ -14,6 +14,7 @@ import {
   advanced,
   ana,
   ben,
+  cleo,
   documents,
   filled,
   nothingApplied,
@@ -30,9 +31,10 @@ import { type Manifest, partDigest, type Stored } from "@skein/shared/device/sna
 import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import { deviceStores, stores } from "@skein/shared/device/stores.ts";
 import { blobId, epochId, registerName, type SpaceTag, spaceTag } from "@skein/shared/id/id.ts";
+import { type Branch, branchIdOf } from "@skein/shared/log/branch.ts";
 import type { Entry } from "@skein/shared/log/entry.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
-import { TestLog } from "@skein/shared/log/store.contract.ts";
+import { TestLog } from "@skein/shared/log/test-log.contract.ts";
 import type { ReceiptRow } from "../runtime/receipt-rows.ts";
 
 const receipts: ReceiptRow = {
@@ -67,6 +69,9 @@ export async function fillDevice(kv: Kv): Promise<void> {
   begun.runOf([entry(1, "opens"), entry(2, "continues")]);
   await store.begin(otherSpace, [begun.base(2)]);
   await store.append(otherSpace, [begun.runOf([entry(3, "continues")])]);
+  await store.append(forkedSpace, [forkedLog().slice(1, 2)]);
+  const branch = forkedBranch();
+  await store.split(forkedSpace, { replica: cleo, branch, into: branchIdOf(testSuite, branch) });
   await beginWithSnapshot(store, epoch);
   const shelf = new SnapshotShelf(kv, snapshotSpace);
   const [held] = object.chunks;
@@ -131,6 +136,7 @@ async function beginWithSnapshot(store: KvDeviceStore, epoch: number): Promise<v
 }
 
 const snapshotSpace = spaceTag(filled(16, 0xc0));
+const forkedSpace = spaceTag(filled(16, 0xf0));
 const object = { key: filled(32, 0x71), size: 9, chunks: [blobId(filled(32, 0x72))] };
 
 /** All that can be learned of it, whatever form it is kept in, if `version` of the schema kept it. */
@@ -164,8 +170,20 @@ export async function readDevice(kv: Kv, version: number): Promise<unknown> {
       run: await store.read(otherSpace, ben, 3, 1_000_000),
       hashes: await store.hashes(otherSpace, ben, 2, 3),
     },
+    forked: version >= 3 && {
+      heads: await store.heads(forkedSpace),
+      run: await store.read(forkedSpace, branchIdOf(testSuite, forkedBranch()), 1, 1_000_000),
+    },
   };
 }
+
+function forkedLog(): TestLog {
+  const log = new TestLog(cleo);
+  log.runOf([entry(1, "opens"), entry(2, "continues")]);
+  return log;
+}
+
+const forkedBranch = (): Branch => ({ signer: cleo, seq: 2, hash: forkedLog().hashAt(2) });
 
 function entry(seq: number, kind: "opens" | "continues" | "hollow"): Entry {
   return {

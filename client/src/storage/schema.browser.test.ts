@@ -17,11 +17,12 @@ import {
 } from "./fixture.contract.ts";
 import version1 from "./fixtures/version-1.json";
 import version2 from "./fixtures/version-2.json";
+import version3 from "./fixtures/version-3.json";
 import { openIdbKv } from "./idb-kv.ts";
 import { type Migration, migrations } from "./schema.ts";
 
 /** By schema version, ascending. */
-const fixtures: readonly unknown[] = [version1, version2];
+const fixtures: readonly unknown[] = [version1, version2, version3];
 
 const name = "schema-test";
 const connections: Kv[] = [];

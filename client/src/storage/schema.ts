@@ -33,6 +33,11 @@ export const migrations: readonly Migration[] = [
       for (const store of ["blobs", "checkpoints", "pending"]) database.createObjectStore(store);
     },
   },
+  {
+    // Forks. Heads get a `branch`, which those of logs that are none do without.
+    version: 3,
+    migrate() {},
+  },
 ];
 
 const version1 = [

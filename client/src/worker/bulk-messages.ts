@@ -8,6 +8,7 @@ import { Writer } from "@skein/shared/bytes/writer.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import type { HashedEntries, OpenedBody, SealingKey } from "@skein/shared/crypto/suite.ts";
 import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import { signerOf } from "@skein/shared/log/branch.ts";
 import { bodyBytes, type Entry, hashBytes } from "@skein/shared/log/entry.ts";
 import type { CheckedRun, PlacedRun } from "@skein/shared/log/suite.ts";
 import {
@@ -20,6 +21,7 @@ import {
 interface Place {
   readonly id: number;
   readonly space: SpaceTag;
+  /** Whose key signs the log: all that headers and keys need to know of it. */
   readonly replica: ReplicaId;
   readonly first: number;
 }
@@ -58,7 +60,8 @@ export type FromBulk =
 
 export function packCheck(id: number, placed: PlacedRun, publicKey: Uint8Array): ToBulk {
   const { space, run, previous } = placed;
-  const { replica, first, entries, signature } = run;
+  const { first, entries, signature } = run;
+  const replica = signerOf(run);
   const writer = writerFor(entries, publicKey.length + signature.length + 16);
   writer.fixed(previous, hashBytes).bytes(publicKey).bytes(signature);
   writeEntries(writer, first, entries, undefined);

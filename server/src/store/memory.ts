@@ -4,6 +4,7 @@
  */
 import { compareBytes, toHex } from "@skein/shared/bytes/bytes.ts";
 import type { BlobId, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import { beginsAfter } from "@skein/shared/log/branch.ts";
 import { bodyBytes, lastSeq, type Run } from "@skein/shared/log/entry.ts";
 import { MemoryLogStore } from "@skein/shared/log/memory-store.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
@@ -12,6 +13,8 @@ import type {
   Begun,
   LogBase,
   LogHead,
+  Split,
+  SplitOff,
   StoredRegister,
   VerifiedRun,
 } from "@skein/shared/log/store.ts";
@@ -86,7 +89,7 @@ export class MemoryRelayStore implements RelayStore {
       const counters = this.#space(space);
       const outcomes: Appended[] = [];
       for (const run of runs) {
-        const before = counters.to.get(run.replica) ?? 0;
+        const before = counters.to.get(run.replica) ?? beginsAfter(run);
         const news = run.first > before + 1 ? 0 : Math.max(0, lastSeq(run) - before);
         const fresh = { entries: run.entries.slice(run.entries.length - news) };
         const bytes = entryCost(news, bodyBytes(fresh));
@@ -118,6 +121,19 @@ export class MemoryRelayStore implements RelayStore {
         }
       }
       return outcomes;
+    });
+  }
+
+  split(space: SpaceTag, split: Split): Promise<SplitOff> {
+    return this.#inOrder(async () => {
+      const outcome = await this.#logs.split(space, split);
+      if (outcome.kind === "split") {
+        const { to } = this.#space(space);
+        to.set(split.into, outcome.branch.to);
+        if (outcome.rest === undefined) to.delete(split.replica);
+        else to.set(split.replica, outcome.rest.to);
+      }
+      return outcome;
     });
   }
 

@@ -7,6 +7,7 @@ import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import { decode } from "@skein/shared/bytes/reader.ts";
 import { Writer } from "@skein/shared/bytes/writer.ts";
 import { bytesOfId } from "@skein/shared/id/id.ts";
+import type { Branch } from "@skein/shared/log/branch.ts";
 import { bodyBytes, type Entry, hashBytes, lastSeq } from "@skein/shared/log/entry.ts";
 import type { VerifiedRun } from "@skein/shared/log/store.ts";
 import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
@@ -22,7 +23,21 @@ export interface RunRow {
   readonly items: Uint8Array;
   readonly bodyBytes: number;
   readonly signature: Uint8Array;
+  readonly branch: BranchRow | undefined;
 }
+
+/** What tells a branch, with its signer as bytes. */
+export interface BranchRow {
+  readonly signer: Uint8Array;
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
+
+export const branchRowOf = (branch: Branch): BranchRow => ({
+  signer: bytesOfId(branch.signer),
+  seq: branch.seq,
+  hash: branch.hash.slice(),
+});
 
 /**
  * Every part is cut out of whatever it was a view of: what crosses to the worker is copied together
@@ -37,6 +52,7 @@ export const packRun = (run: VerifiedRun): RunRow => ({
   hashes: packHashes(run.hashes),
   ...packEntries(run.first, run.entries),
   signature: run.signature.slice(),
+  branch: run.branch && branchRowOf(run.branch),
 });
 
 export interface PackedEntries {

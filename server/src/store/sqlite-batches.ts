@@ -31,6 +31,7 @@ const isRead: Record<Call["verb"], boolean> = {
   peekInvite: true,
   append: false,
   begin: false,
+  split: false,
   putRegisters: false,
   putCertificate: false,
   keepBlobs: false,
@@ -105,6 +106,8 @@ export class Batches {
         return tables.append(...call.args);
       case "begin":
         return tables.begin(...call.args);
+      case "split":
+        return tables.split(...call.args);
       case "read":
         return tables.read(...call.args);
       case "hashes":

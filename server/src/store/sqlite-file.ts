@@ -96,6 +96,10 @@ const migrations: readonly string[] = [
      bytes BLOB NOT NULL
    ) STRICT;
    CREATE INDEX orders_by_due ON orders (due_ms) WHERE done = 0;`,
+  // Branches of logs that have forked: all three or none.
+  `ALTER TABLE logs ADD COLUMN branch_signer BLOB;
+   ALTER TABLE logs ADD COLUMN branch_seq INTEGER;
+   ALTER TABLE logs ADD COLUMN branch_hash BLOB;`,
 ];
 
 /** A program that backs the file up may hold a lock for a moment. */

@@ -5,10 +5,11 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { concatBytes, equalBytes } from "@skein/shared/bytes/bytes.ts";
+import { beginsAfter } from "@skein/shared/log/branch.ts";
 import { zeroHash } from "@skein/shared/log/chain.ts";
 import { hashBytes, runEntriesMax } from "@skein/shared/log/entry.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
-import { packEntries, type RunRow, unpackEntries } from "./packing.ts";
+import { type BranchRow, packEntries, type RunRow, unpackEntries } from "./packing.ts";
 import { keepBlobs, putBlob, readBlob, sweepBlobs } from "./sqlite-blobs.ts";
 import {
   type DueRow,
@@ -41,6 +42,7 @@ export interface HeadRow {
   readonly from: number;
   readonly to: number;
   readonly hash: Uint8Array;
+  readonly branch: BranchRow | undefined;
 }
 
 export type AppendedRow =
@@ -53,7 +55,18 @@ export interface BaseRow {
   readonly publicKey: Uint8Array;
   readonly seq: number;
   readonly hash: Uint8Array;
+  readonly branch: BranchRow | undefined;
 }
+
+export interface SplitRow {
+  readonly replica: Uint8Array;
+  readonly branch: BranchRow;
+  readonly into: Uint8Array;
+}
+
+export type SplitOffRow =
+  | { readonly kind: "split"; readonly rest: HeadRow | undefined; readonly branch: HeadRow }
+  | { readonly kind: "moved" };
 
 export type BegunRow =
   | { readonly kind: "begun"; readonly head: HeadRow; readonly news: boolean }
@@ -63,6 +76,7 @@ export type BegunRow =
 export interface ReadRow {
   readonly pieces: readonly { readonly first: number; readonly items: Uint8Array }[];
   readonly signature: Uint8Array;
+  readonly branch: BranchRow | undefined;
 }
 
 export interface RegisterRow {
@@ -122,6 +136,25 @@ export class Tables {
     return bases.map((base) => this.#begin(space, base));
   }
 
+  /** Runs go over as they are. What a log costs stays the same. */
+  split(space: Uint8Array, { replica, branch, into }: SplitRow): SplitOffRow {
+    const log = this.#log(space, replica);
+    if (log === undefined || this.#log(space, into) !== undefined) return { kind: "moved" };
+    const { seq, hash } = branch;
+    if (seq < log.from || seq > log.to || !equalBytes(hash, this.#hashAt(log, seq))) {
+      return { kind: "moved" };
+    }
+    const end = integer(this.#runFrom(log, seq), "first") - 1;
+    const base = this.#hashAt(log, end);
+    const split = { ...log, replica: into, from: end + 1, base, branch };
+    split.id = this.#insertLog(split);
+    this.#rows.run(`UPDATE runs SET log = ? WHERE log = ? AND last > ?`, split.id, log.id, end);
+    if (end === 0) this.#rows.run(`DELETE FROM logs WHERE id = ?`, log.id);
+    else this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, end, base, log.id);
+    const rest = end === 0 ? undefined : headOf({ ...log, to: end, hash: base });
+    return { kind: "split", rest, branch: headOf(split) };
+  }
+
   read(
     space: Uint8Array,
     replica: Uint8Array,
@@ -150,7 +183,7 @@ export class Tables {
       next = last + 1;
     }
     if (signature === undefined) throw new Error(`the file is damaged: no run holds seq ${first}`);
-    return { pieces, signature };
+    return { pieces, signature, branch: log.branch };
   }
 
   /** End to end, from `first` on. */
@@ -350,12 +383,12 @@ export class Tables {
 
   #append(space: Uint8Array, run: RunRow): AppendedRow | OverQuota {
     const log = this.#log(space, run.replica);
-    const to = log?.to ?? 0;
+    const to = log?.to ?? beginsAfter(run);
     if (run.first > to + 1) return { kind: "gap", to };
     if (log !== undefined && !this.#continues(log, run)) {
       return { kind: "fork", head: headOf(log) };
     }
-    if (log === undefined && !equalBytes(run.previous, zeroHash)) {
+    if (log === undefined && to === 0 && !equalBytes(run.previous, zeroHash)) {
       throw new Error(`a run from seq ${run.first} with a hash before it, where nothing can be`);
     }
     if (log !== undefined && run.last <= to)
@@ -367,18 +400,9 @@ export class Tables {
     if (!mayGrow(this.#bounds, this.usage(space), cost, 0)) return overQuota;
     const spaceId = makeSpace(this.#rows, space);
     const hash = run.hashes.subarray(-hashBytes);
-    const logId =
-      log === undefined
-        ? this.#rows.insert(
-            `INSERT INTO logs (space, replica, public_key, first, last, hash)
-             VALUES (?, ?, ?, 1, ?, ?)`,
-            spaceId,
-            run.replica,
-            run.publicKey,
-            run.last,
-            hash,
-          )
-        : log.id;
+    const { replica, publicKey, branch } = log ?? run;
+    const head = { replica, publicKey, from: log?.from ?? to + 1, to: run.last, hash, branch };
+    const logId = log?.id ?? this.#insertLog({ ...head, space: spaceId, base: run.previous });
     if (log !== undefined) {
       this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, run.last, hash, logId);
     }
@@ -394,8 +418,6 @@ export class Tables {
       fresh.signature,
     );
     count(this.#rows, spaceId, { bytes: cost, entries });
-    const { replica, publicKey } = log ?? run;
-    const head = { replica, publicKey, from: log?.from ?? 1, to: run.last, hash };
     return { kind: "held", head, news: true };
   }
 
@@ -415,7 +437,8 @@ export class Tables {
     const { replica, publicKey, seq, hash } = base;
     const log = this.#log(space, replica);
     const { from, to } = log ?? { from: 1, to: 0 };
-    const head = log ? headOf(log) : { replica, publicKey, from, to, hash: zeroHash };
+    const branch = log ? log.branch : base.branch;
+    const head = log ? headOf(log) : { replica, publicKey, from, to, hash: zeroHash, branch };
     if (seq < from - 1) return { kind: "begun", head, news: false };
     const isHeld = seq <= to;
     const held = log && isHeld ? this.#hashAt(log, seq) : zeroHash;
@@ -428,17 +451,7 @@ export class Tables {
       hash: isHeld ? head.hash : hash,
     };
     if (log === undefined) {
-      this.#rows.insert(
-        `INSERT INTO logs (space, replica, public_key, first, last, hash, base)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-        makeSpace(this.#rows, space),
-        replica,
-        publicKey,
-        begun.from,
-        begun.to,
-        begun.hash,
-        hash,
-      );
+      this.#insertLog({ ...begun, space: makeSpace(this.#rows, space), base: hash });
     } else {
       this.#dropUpTo(log, seq);
       this.#rows.run(
@@ -451,6 +464,25 @@ export class Tables {
       );
     }
     return { kind: "begun", head: begun, news: true };
+  }
+
+  #insertLog(log: Omit<Log, "id">): number {
+    const { space, replica, publicKey, from, to, hash, base, branch } = log;
+    return this.#rows.insert(
+      `INSERT INTO logs (space, replica, public_key, first, last, hash, base,
+         branch_signer, branch_seq, branch_hash)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      space,
+      replica,
+      publicKey,
+      from,
+      to,
+      hash,
+      base,
+      branch?.signer ?? null,
+      branch?.seq ?? null,
+      branch?.hash ?? null,
+    );
   }
 
   /** Entries up to `seq`. A run that goes on behind it loses its beginning and keeps its signature. */
@@ -593,12 +625,21 @@ const logOf = (row: Row): Log => ({
   from: integer(row, "first"),
   to: integer(row, "last"),
   hash: blob(row, "hash"),
+  branch:
+    row["branch_signer"] === null
+      ? undefined
+      : {
+          signer: blob(row, "branch_signer"),
+          seq: integer(row, "branch_seq"),
+          hash: blob(row, "branch_hash"),
+        },
 });
 
-const headOf = ({ replica, publicKey, from, to, hash }: Log): HeadRow => ({
+const headOf = ({ replica, publicKey, from, to, hash, branch }: Log): HeadRow => ({
   replica,
   publicKey,
   from,
   to,
   hash,
+  branch,
 });

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { constants, DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, test } from "vitest";
 import { bytesOfId, replicaId, spaceTag } from "@skein/shared/id/id.ts";
-import { TestLog } from "@skein/shared/log/store.contract.ts";
+import { TestLog } from "@skein/shared/log/test-log.contract.ts";
 import { packRun, type RunRow } from "./packing.ts";
 import { type Answer, Batches, type Call } from "./sqlite-batches.ts";
 import { openFile, StoreRefused } from "./sqlite-file.ts";
@@ -254,6 +254,9 @@ describe("the SQLite store", () => {
       await store.close();
       const again = await freshStore({ folder });
       expect(await again.hashes(space, replica(1), 4, 9)).toEqual([hash, head.hash]);
+      const branch = { signer: replica(1), seq: 5, hash: head.hash };
+      const split = await again.split(space, { replica: replica(1), branch, into: replica(2) });
+      expect(split).toMatchObject({ kind: "split", branch: { from: 5, to: 5, branch } });
     });
 
     test("refuses a database that was cut short", async () => {

@@ -14,16 +14,19 @@ import {
   type SpaceTag,
   spaceTag,
 } from "@skein/shared/id/id.ts";
+import { type Branch, ifBranch } from "@skein/shared/log/branch.ts";
 import type { Entry, Run } from "@skein/shared/log/entry.ts";
 import type {
   Appended,
   Begun,
   LogBase,
   LogHead,
+  Split,
+  SplitOff,
   StoredRegister,
   VerifiedRun,
 } from "@skein/shared/log/store.ts";
-import { packRun, unpackEntries, unpackHashes } from "./packing.ts";
+import { type BranchRow, branchRowOf, packRun, unpackEntries, unpackHashes } from "./packing.ts";
 import { StoreRefused } from "./sqlite-file.ts";
 import {
   type AppendedRow,
@@ -137,6 +140,18 @@ export class SqliteStore implements RelayStore {
     return outcomes.map((row) => ({ ...row, head: headOf(row.head) }));
   }
 
+  async split(space: SpaceTag, { replica, branch, into }: Split): Promise<SplitOff> {
+    const row = {
+      replica: bytesOfId(replica),
+      branch: branchRowOf(branch),
+      into: bytesOfId(into),
+    };
+    const outcome = await this.#call("split", [bytesOfId(space), row]);
+    if (outcome.kind === "moved") return outcome;
+    const { rest } = outcome;
+    return { kind: "split", rest: rest && headOf(rest), branch: headOf(outcome.branch) };
+  }
+
   async read(
     space: SpaceTag,
     replica: ReplicaId,
@@ -149,7 +164,8 @@ export class SqliteStore implements RelayStore {
     for (const piece of found.pieces) {
       for (const entry of unpackEntries(piece.first, piece.items)) entries.push(entry);
     }
-    return { replica, first, entries, signature: found.signature };
+    const { signature, branch } = found;
+    return { replica, first, entries, signature, ...ifBranch(branch && branchOf(branch)) };
   }
 
   async hashes(
@@ -349,14 +365,25 @@ const registerRowOf = (register: StoredRegister): RegisterRow => ({
   bytes: register.bytes.slice(),
 });
 
-const baseRowOf = ({ replica, publicKey, seq, hash }: LogBase): BaseRow => ({
+const baseRowOf = ({ replica, publicKey, seq, hash, branch }: LogBase): BaseRow => ({
   replica: bytesOfId(replica),
   publicKey: publicKey.slice(),
   seq,
   hash: hash.slice(),
+  branch: branch && branchRowOf(branch),
 });
 
-const headOf = (row: HeadRow): LogHead => ({ ...row, replica: replicaId(row.replica) });
+const headOf = ({ branch, ...row }: HeadRow): LogHead => ({
+  ...row,
+  replica: replicaId(row.replica),
+  ...ifBranch(branch && branchOf(branch)),
+});
+
+const branchOf = ({ signer, seq, hash }: BranchRow): Branch => ({
+  signer: replicaId(signer),
+  seq,
+  hash,
+});
 
 const appendedOf = (row: AppendedRow): Appended =>
   row.kind === "gap" ? row : { ...row, head: headOf(row.head) };

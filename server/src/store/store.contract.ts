@@ -5,7 +5,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { equalBytes } from "@skein/shared/bytes/bytes.ts";
 import { blobId, type BlobId, registerName, replicaId, spaceTag } from "@skein/shared/id/id.ts";
 import { blobBytesMax } from "@skein/shared/log/blob.ts";
-import { logStoreContract, register, TestLog } from "@skein/shared/log/store.contract.ts";
+import { logStoreContract } from "@skein/shared/log/store.contract.ts";
+import { register, TestLog } from "@skein/shared/log/test-log.contract.ts";
 import {
   blobCost,
   type DueOrder,

@@ -5,6 +5,7 @@
  */
 import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
+import { signerOf } from "../log/branch.ts";
 import { bulkEntriesMin, labels } from "../log/chain.ts";
 import {
   type Entry,
@@ -120,10 +121,11 @@ export async function openEntry(
  */
 export async function openRun(
   opener: EntryOpener,
-  checked: Pick<VerifiedRun, "replica" | "first" | "entries" | "previous" | "hashes">,
+  checked: Pick<VerifiedRun, "replica" | "branch" | "first" | "entries" | "previous" | "hashes">,
   nonceAt: (seq: number) => Uint8Array | undefined,
 ): Promise<Opened[]> {
-  const { replica, first, entries, previous, hashes } = checked;
+  const { first, entries, previous, hashes } = checked;
+  const replica = signerOf(checked);
   // Neighbours share their session: a key is looked up once for each stretch.
   let epoch: EpochId | undefined;
   let nonce: Uint8Array | undefined;

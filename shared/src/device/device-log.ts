@@ -8,6 +8,7 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import { beginsAfter, type Branch, ifBranch } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries, type RepairableStore, type Repaired } from "../log/damage.ts";
 import { bodyBytes, type Entry, lastSeq, type Run, runEntriesMax } from "../log/entry.ts";
@@ -18,6 +19,8 @@ import type {
   LogBase,
   LogHead,
   LogStore,
+  Split,
+  SplitOff,
   StoredRegister,
   VerifiedRun,
 } from "../log/store.ts";
@@ -26,6 +29,7 @@ import { beginningWith, partOf } from "./key.ts";
 import type { Kv, Reading, Writing } from "./kv.ts";
 import { beginLog } from "./log-beginning.ts";
 import { repairLog } from "./log-repair.ts";
+import { splitLog } from "./log-split.ts";
 import {
   hasRoom,
   isFull,
@@ -46,6 +50,7 @@ import {
   headRow,
   segmentRow,
   segmentsFrom,
+  signerOfRow,
 } from "./segment-rows.ts";
 import { stores } from "./stores.ts";
 
@@ -91,6 +96,12 @@ export class DeviceLog implements LogStore, RepairableStore {
     });
   }
 
+  async split(space: SpaceTag, split: Split): Promise<SplitOff> {
+    return this.#kv.write(appendingStores, "strict", (tx) =>
+      splitLog(tx, this.#suite, space, split),
+    );
+  }
+
   async read(
     space: SpaceTag,
     replica: ReplicaId,
@@ -104,13 +115,13 @@ export class DeviceLog implements LogStore, RepairableStore {
       const log = { tx, suite: this.#suite, space, replica, head };
       try {
         for await (const { runs } of segmentsFrom(log, first, head.to)) {
-          for (const run of runs) if (!cut.take(run)) return cut.run(replica);
+          for (const run of runs) if (!cut.take(run)) return cut.run(replica, head.branch);
         }
       } catch (error) {
         // What comes before the damage is as good as ever.
         if (!(error instanceof DamagedEntries) || cut.isEmpty) throw error;
       }
-      return cut.run(replica);
+      return cut.run(replica, head.branch);
     });
   }
 
@@ -129,7 +140,7 @@ export class DeviceLog implements LogStore, RepairableStore {
       const log = { tx, suite: this.#suite, space, replica, head };
       const collect = async (from: number): Promise<void> => {
         for await (const read of segmentsFrom(log, from, end)) {
-          const all = segmentHashes(this.#suite, space, replica, read);
+          const all = segmentHashes(this.#suite, space, signerOfRow(log), read);
           hashes.push(...all.slice(read.seq - read.begin, end - read.begin + 1));
         }
       };
@@ -247,6 +258,16 @@ export async function appendRuns(
   return outcomes;
 }
 
+/** What of its head row a log has for good. */
+function baseAndBranch(
+  head: HeadRow | undefined,
+  { first, previous, branch }: VerifiedRun,
+): Pick<HeadRow, "base" | "branch"> {
+  if (head !== undefined)
+    return { ...(head.base && { base: head.base }), ...ifBranch(head.branch) };
+  return { ...(first > 1 && { base: previous.slice() }), ...ifBranch(branch) };
+}
+
 /** One log within one transaction. Its tail and head are written when they are full or at the end. */
 class GrowingLog {
   readonly #tx: Writing;
@@ -289,10 +310,10 @@ class GrowingLog {
   }
 
   async append(run: VerifiedRun): Promise<Appended> {
-    const to = this.#head?.to ?? 0;
+    const to = this.#head?.to ?? beginsAfter(run);
     if (run.first > to + 1) return { kind: "gap", to };
     if (this.#head === undefined) {
-      if (!equalBytes(run.previous, zeroHash)) {
+      if (to === 0 && !equalBytes(run.previous, zeroHash)) {
         throw new Error(`a run from seq ${run.first} with a hash before it, where nothing can be`);
       }
     } else if (!(await this.#continuedBy(run, this.#head))) {
@@ -342,14 +363,14 @@ class GrowingLog {
     if (head && tail && !joins && this.#changed) this.#putTail(head.tail, tail);
     this.#tail = joins
       ? joined(this.#suite, tail, group, last)
-      : newSegment(this.#suite, head?.hash ?? zeroHash, group, last);
+      : newSegment(this.#suite, head?.hash ?? run.previous, group, last);
     this.#head = {
       publicKey: head?.publicKey ?? run.publicKey,
       from: head?.from ?? first,
       to: last,
       hash,
       tail: joins ? head.tail : first,
-      ...(head?.base && { base: head.base }),
+      ...baseAndBranch(head, run),
     };
     this.#changed = true;
     this.#putSessions(first, entries);
@@ -399,8 +420,9 @@ class Cut {
     return true;
   }
 
-  run(replica: ReplicaId): Run {
+  run(replica: ReplicaId, branch: Branch | undefined): Run {
     if (this.#signature === undefined) throw new Error(`no head at or after seq ${this.#first}`);
-    return { replica, first: this.#first, entries: this.#entries, signature: this.#signature };
+    const [first, entries, signature] = [this.#first, this.#entries, this.#signature];
+    return { replica, first, entries, signature, ...ifBranch(branch) };
   }
 }

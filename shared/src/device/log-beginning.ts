@@ -5,6 +5,7 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { SpaceTag } from "../id/id.ts";
+import { ifBranch } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { Begun, LogBase, LogHead } from "../log/store.ts";
@@ -88,7 +89,7 @@ async function cutAfter(log: LogRows, tx: Writing, { seq, hash }: LogBase): Prom
 function putHead(
   tx: Writing,
   space: SpaceTag,
-  { replica, publicKey, seq, hash }: LogBase,
+  { replica, publicKey, seq, hash, branch }: LogBase,
   held: HeadRow | undefined,
 ): LogHead {
   const row: HeadRow = {
@@ -98,6 +99,7 @@ function putHead(
     hash: held?.hash ?? hash,
     tail: Math.max(held?.tail ?? 0, seq + 1),
     base: hash,
+    ...ifBranch(held === undefined ? branch : held.branch),
   };
   tx.put(stores.heads, [space, replica], row);
   return headOf(replica, row);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { equalBytes } from "../bytes/bytes.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import { TestLog } from "../log/store.contract.ts";
+import { TestLog } from "../log/test-log.contract.ts";
 import { DeviceLog } from "./device-log.ts";
 import type { Kv } from "./kv.ts";
 import type { Segment } from "./log-segments.ts";

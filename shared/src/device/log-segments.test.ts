@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DamagedEntries } from "../log/damage.ts";
-import { TestLog } from "../log/store.contract.ts";
+import { TestLog } from "../log/test-log.contract.ts";
 import { DeviceLog } from "./device-log.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Kv } from "./kv.ts";

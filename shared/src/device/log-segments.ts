@@ -140,7 +140,7 @@ export function unpackSegment(
   });
 }
 
-/** The hash of every entry of a segment whose runs those are. */
+/** The hash of every entry of a segment whose runs those are. @param replica whose key signs the log. */
 export function segmentHashes(
   suite: VerifyingSuite,
   space: SpaceTag,

@@ -7,7 +7,7 @@ import { decode } from "../bytes/reader.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import { openRun } from "../crypto/seal.ts";
 import type { EpochId, ReplicaId } from "../id/id.ts";
-import type { Entry } from "../log/entry.ts";
+import type { Entry, Run } from "../log/entry.ts";
 import type { Plain } from "../log/plain.ts";
 import type { OpenedEntry } from "./delivery.ts";
 
@@ -15,9 +15,7 @@ import type { OpenedEntry } from "./delivery.ts";
 const peerKinds: ReadonlySet<number> = new Set([0x20, 0x40]);
 
 /** Consecutive verified entries with the hash before them and their own. */
-export interface HashedRun {
-  readonly replica: ReplicaId;
-  readonly first: number;
+export interface HashedRun extends Pick<Run, "replica" | "branch" | "first"> {
   readonly entries: readonly Entry[];
   readonly previous: Uint8Array;
   readonly hashes: readonly Uint8Array[];

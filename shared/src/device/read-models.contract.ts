@@ -33,7 +33,7 @@ import {
 import type { AppliedState, Operation, ReadyEntry } from "./store.ts";
 import { testSuite } from "./store.contract.ts";
 import { stores } from "./stores.ts";
-import { TestLog } from "../log/store.contract.ts";
+import { TestLog } from "../log/test-log.contract.ts";
 
 /** A leader that applies what it is given, as it comes. */
 class Applying {

@@ -4,6 +4,7 @@
  * that hold a seq the later counts, and who walks a log takes from each what comes next.
  */
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { type Branch, ifBranch } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { LogHead } from "../log/store.ts";
@@ -24,6 +25,8 @@ export interface HeadRow {
   readonly tail: number;
   /** Hash of the entry before `from`. Absent while `from` is 1. */
   readonly base?: Uint8Array;
+  /** Absent where the log is no branch. */
+  readonly branch?: Branch;
 }
 
 export const headRow = async (
@@ -33,13 +36,10 @@ export const headRow = async (
 ): Promise<HeadRow | undefined> =>
   (await tx.get(stores.heads, [space, replica])) as HeadRow | undefined;
 
-export const headOf = (replica: ReplicaId, { publicKey, from, to, hash }: HeadRow): LogHead => ({
-  replica,
-  publicKey,
-  from,
-  to,
-  hash,
-});
+export const headOf = (
+  replica: ReplicaId,
+  { publicKey, from, to, hash, branch }: HeadRow,
+): LogHead => ({ replica, publicKey, from, to, hash, ...ifBranch(branch) });
 
 /** Hash of the entry before `from`; zeros before seq 1. */
 export const baseOf = ({ base }: HeadRow): Uint8Array => base ?? zeroHash;
@@ -52,6 +52,10 @@ export interface LogRows {
   readonly replica: ReplicaId;
   readonly head: HeadRow;
 }
+
+/** Whom the headers of its entries name. */
+export const signerOfRow = ({ replica, head }: Pick<LogRows, "replica" | "head">): ReplicaId =>
+  head.branch?.signer ?? replica;
 
 /** A segment with the seq of its first entry. */
 export interface PlacedSegment {
@@ -90,7 +94,7 @@ export async function* segmentsFrom(
   }
 }
 
-async function damagedFrom(log: LogRows, hole: Hole): Promise<DamagedEntries> {
+export async function damagedFrom(log: LogRows, hole: Hole): Promise<DamagedEntries> {
   const last = await holeEnd(log, hole.first);
   return new DamagedEntries(log.space, log.replica, hole.first, last, hole.detail);
 }
@@ -117,7 +121,7 @@ export async function hashAt(log: LogRows, seq: number): Promise<Uint8Array> {
   if (seq === log.head.from - 1) return baseOf(log.head);
   const read = await readSegmentWith(log, seq);
   if ("detail" in read) throw await damagedFrom(log, read);
-  const hash = segmentHashes(log.suite, log.space, log.replica, read)[seq - read.begin];
+  const hash = segmentHashes(log.suite, log.space, signerOfRow(log), read)[seq - read.begin];
   if (hash === undefined) throw new Error(`segment ${read.begin} does not reach seq ${seq}`);
   return hash;
 }

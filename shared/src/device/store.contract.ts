@@ -5,7 +5,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { registerName } from "../id/id.ts";
-import { TestLog } from "../log/store.contract.ts";
+import { TestLog } from "../log/test-log.contract.ts";
 import type { StoredRegister } from "../log/store.ts";
 import { labelled, type VerifyingSuite } from "../log/suite.ts";
 import { KvDeviceStore } from "./device-store.ts";

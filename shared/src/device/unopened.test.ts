@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TestLog } from "../log/store.contract.ts";
+import { TestLog } from "../log/test-log.contract.ts";
 import { ana, ben } from "./ready-entries.contract.ts";
 import { Unopened } from "./unopened.ts";
 

@@ -4,6 +4,7 @@
  * audit logs", 1999).
  */
 import type { SpaceTag } from "../id/id.ts";
+import { signerOf } from "./branch.ts";
 import {
   type Entry,
   hashBytes,
@@ -26,7 +27,7 @@ export const labels = {
 function headerFields(
   suite: VerifyingSuite,
   space: SpaceTag,
-  run: Pick<Run, "replica">,
+  run: Pick<Run, "replica" | "branch">,
   seq: number,
   previous: Uint8Array,
   entry: Entry,
@@ -34,7 +35,7 @@ function headerFields(
   return {
     suite: suite.id,
     space,
-    replica: run.replica,
+    replica: signerOf(run),
     seq,
     previous,
     epoch: entry.epoch,
@@ -81,7 +82,7 @@ export function verifyHead(
   publicKey: Uint8Array,
 ): Promise<boolean> {
   const last = hashes[hashes.length - 1] ?? zeroHash;
-  const message = headMessage(space, run.replica, lastSeq(run), last);
+  const message = headMessage(space, signerOf(run), lastSeq(run), last);
   return suite.verify(publicKey, labels.head, message, run.signature);
 }
 

@@ -5,6 +5,7 @@
  */
 import { Writer } from "../bytes/writer.ts";
 import { bytesOfId, type EpochId, type ReplicaId, type SpaceTag } from "../id/id.ts";
+import type { Branch } from "./branch.ts";
 import type { SuiteId } from "./suite.ts";
 
 const entryVersion = 1;
@@ -41,6 +42,8 @@ export interface Run {
   readonly entries: readonly Entry[];
   /** The head signature of the last entry, 64 bytes. */
   readonly signature: Uint8Array;
+  /** Where the log is a branch of another (branch.ts); then headers name its signer. */
+  readonly branch?: Branch;
 }
 
 export const lastSeq = (run: Run): number => run.first + run.entries.length - 1;
@@ -56,6 +59,7 @@ export function bodyBytes(run: Pick<Run, "entries">): number {
 export interface HeaderFields {
   readonly suite: SuiteId;
   readonly space: SpaceTag;
+  /** Whose key signs the log. */
   readonly replica: ReplicaId;
   readonly seq: number;
   readonly previous: Uint8Array;

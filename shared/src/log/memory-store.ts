@@ -3,6 +3,7 @@
  * it, tests and the simulator do, and it is the plainest statement of what a store must answer.
  * Nothing here outlives the process, so whoever uses it says in `greet` that it is not durable.
  */
+import { beginsAfter, type Branch, ifBranch } from "./branch.ts";
 import { compareBytes, equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Entry, lastSeq, type Run, runEntriesMax } from "./entry.ts";
@@ -13,6 +14,8 @@ import type {
   LogBase,
   LogHead,
   LogStore,
+  Split,
+  SplitOff,
   StoredRegister,
   VerifiedRun,
 } from "./store.ts";
@@ -27,6 +30,7 @@ interface Log {
   readonly hashes: Uint8Array[];
   /** Where a run may end: ascending seqs with the head signature of each. */
   readonly heads: { readonly seq: number; readonly signature: Uint8Array }[];
+  readonly branch: Branch | undefined;
 }
 
 interface Space {
@@ -52,6 +56,10 @@ export class MemoryLogStore implements LogStore {
   async begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]> {
     const { logs } = this.#make(space);
     return bases.map((base) => begin(logs, base));
+  }
+
+  async split(space: SpaceTag, split: Split): Promise<SplitOff> {
+    return takeApart(this.#make(space).logs, split);
   }
 
   async read(
@@ -115,15 +123,15 @@ export class MemoryLogStore implements LogStore {
 
 function append(logs: Map<ReplicaId, Log>, run: VerifiedRun): Appended {
   const log = logs.get(run.replica);
-  const to = log === undefined ? 0 : toOf(log);
+  const to = log === undefined ? beginsAfter(run) : toOf(log);
   if (run.first > to + 1) return { kind: "gap", to };
   if (log !== undefined && !continues(log, run)) {
     return { kind: "fork", head: headOf(run.replica, log) };
   }
-  if (log === undefined && !equalBytes(run.previous, zeroHash)) {
+  if (log === undefined && to === 0 && !equalBytes(run.previous, zeroHash)) {
     throw new Error(`a run from seq ${run.first} with a hash before it, where nothing can be`);
   }
-  const held = log ?? emptyLog(run.publicKey, 1, zeroHash);
+  const held = log ?? emptyLog(run.publicKey, to + 1, run.previous, run.branch);
   logs.set(run.replica, held);
   const last = lastSeq(run);
   const news = last > to;
@@ -151,7 +159,7 @@ function continues(log: Log, run: VerifiedRun): boolean {
 
 function begin(logs: Map<ReplicaId, Log>, base: LogBase): Begun {
   const { replica, publicKey, seq, hash } = base;
-  const log = logs.get(replica) ?? emptyLog(publicKey, 1, zeroHash);
+  const log = logs.get(replica) ?? emptyLog(publicKey, 1, zeroHash, base.branch);
   const to = toOf(log);
   if (seq < log.from - 1) return { kind: "begun", head: headOf(replica, log), news: false };
   if (seq <= to && !equalBytes(hash, hashAt(log, seq))) {
@@ -160,13 +168,48 @@ function begin(logs: Map<ReplicaId, Log>, base: LogBase): Begun {
   if (seq === log.from - 1) return { kind: "begun", head: headOf(replica, log), news: false };
   const dropped = seq + 1 - log.from;
   const begun: Log = {
-    ...emptyLog(log.publicKey, seq + 1, hash),
+    ...emptyLog(log.publicKey, seq + 1, hash, log.branch),
     entries: log.entries.slice(dropped),
     hashes: log.hashes.slice(dropped),
     heads: log.heads.filter((head) => head.seq > seq),
   };
   logs.set(replica, begun);
   return { kind: "begun", head: headOf(replica, begun), news: true };
+}
+
+function takeApart(logs: Map<ReplicaId, Log>, { replica, branch, into }: Split): SplitOff {
+  const log = logs.get(replica);
+  if (log === undefined || logs.has(into)) return { kind: "moved" };
+  const { seq, hash } = branch;
+  if (seq < log.from || seq > toOf(log) || !equalBytes(hash, hashAt(log, seq))) {
+    return { kind: "moved" };
+  }
+  const end = Math.max(
+    log.from - 1,
+    ...log.heads.flatMap((head) => (head.seq < seq ? [head.seq] : [])),
+  );
+  const kept = end + 1 - log.from;
+  const split: Log = {
+    ...emptyLog(log.publicKey, end + 1, hashAt(log, end), branch),
+    entries: log.entries.slice(kept),
+    hashes: log.hashes.slice(kept),
+    heads: log.heads.filter((head) => head.seq > end),
+  };
+  const rest: Log = {
+    ...emptyLog(log.publicKey, log.from, log.base, log.branch),
+    entries: log.entries.slice(0, kept),
+    hashes: log.hashes.slice(0, kept),
+    heads: log.heads.filter((head) => head.seq <= end),
+  };
+  const isGone = end === 0;
+  if (isGone) logs.delete(replica);
+  else logs.set(replica, rest);
+  logs.set(into, split);
+  return {
+    kind: "split",
+    rest: isGone ? undefined : headOf(replica, rest),
+    branch: headOf(into, split),
+  };
 }
 
 /** The longest run from `first` that ends at a head and stays within the limits; never empty. */
@@ -187,7 +230,7 @@ function cut(replica: ReplicaId, log: Log, first: number, bytesMax: number): Run
     from = head.seq + 1;
   }
   if (signature === undefined) throw new Error(`no head at or after seq ${first}`);
-  return { replica, first, entries, signature };
+  return { replica, first, entries, signature, ...ifBranch(log.branch) };
 }
 
 /** Index of the first head at or after `seq`, by bisection. */
@@ -214,6 +257,7 @@ const headOf = (replica: ReplicaId, log: Log): LogHead => ({
   from: log.from,
   to: toOf(log),
   hash: hashAt(log, toOf(log)),
+  ...ifBranch(log.branch),
 });
 
 const toOf = (log: Log): number => log.from - 1 + log.entries.length;
@@ -221,13 +265,19 @@ const toOf = (log: Log): number => log.from - 1 + log.entries.length;
 /** Of a seq from `from` − 1 to `to`. */
 const hashAt = (log: Log, seq: number): Uint8Array => log.hashes[seq - log.from] ?? log.base;
 
-const emptyLog = (publicKey: Uint8Array, from: number, base: Uint8Array): Log => ({
+const emptyLog = (
+  publicKey: Uint8Array,
+  from: number,
+  base: Uint8Array,
+  branch: Branch | undefined,
+): Log => ({
   publicKey: publicKey.slice(),
   from,
   base: base.slice(),
   entries: [],
   hashes: [],
   heads: [],
+  branch: branch && { ...branch, hash: branch.hash.slice() },
 });
 
 const registerKey = (replica: ReplicaId, name: RegisterName): string => `${replica}/${name}`;

@@ -4,6 +4,7 @@
  * every implementation to the same rules.
  */
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { Branch } from "./branch.ts";
 import type { Run } from "./entry.ts";
 
 /**
@@ -12,11 +13,13 @@ import type { Run } from "./entry.ts";
  */
 export interface LogHead {
   readonly replica: ReplicaId;
-  /** 32 bytes; hashes to `replica`. */
+  /** 32 bytes; hashes to `replica`, or to the signer of the branch. */
   readonly publicKey: Uint8Array;
   readonly from: number;
   readonly to: number;
   readonly hash: Uint8Array;
+  /** Where the log is a branch of another. It begins at `branch.seq` or before. */
+  readonly branch?: Branch;
 }
 
 /** A run whose chain and head signature were checked against the entry before it. */
@@ -39,10 +42,11 @@ export type Appended =
 /** The log begins after entry `seq`, whose hash is `hash`. Nothing below is held or wanted. */
 export interface LogBase {
   readonly replica: ReplicaId;
-  /** 32 bytes; hashes to `replica`. */
+  /** 32 bytes; hashes to `replica`, or to the signer of the branch. */
   readonly publicKey: Uint8Array;
   readonly seq: number;
   readonly hash: Uint8Array;
+  readonly branch?: Branch;
 }
 
 export type Begun =
@@ -50,6 +54,19 @@ export type Begun =
   | { readonly kind: "begun"; readonly head: LogHead; readonly news: boolean }
   /** Another entry is held at `seq`: nothing was changed. */
   | { readonly kind: "fork"; readonly head: LogHead };
+
+/** A log is taken apart where it has forked: what it holds of a branch becomes the log of that id. */
+export interface Split {
+  readonly replica: ReplicaId;
+  readonly branch: Branch;
+  readonly into: ReplicaId;
+}
+
+export type SplitOff =
+  /** Durable now. `rest`: what stays of the log, up to the last signed head before the branch. */
+  | { readonly kind: "split"; readonly rest: LogHead | undefined; readonly branch: LogHead }
+  /** It does not hold that entry (any more), or the branch is held already: nothing was changed. */
+  | { readonly kind: "moved" };
 
 /** A register as kept: newest of (replica, name) by (number, bodyHash). */
 export interface StoredRegister {
@@ -74,7 +91,8 @@ export interface LogStore {
   /**
    * Appends runs, each atomically, idempotent. Resolves when all that is `held` would survive a
    * power cut. Rejects only when the store itself failed; then nothing is promised about any run.
-   * Of a run that begins below `from`, what lies there is neither compared nor written.
+   * Of a run that begins below `from`, what lies there is neither compared nor written. A branch of
+   * which nothing is held begins with the run, if that begins at `branch.seq` or before.
    */
   append(space: SpaceTag, runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
 
@@ -84,6 +102,13 @@ export interface LogStore {
    * stands at the base's seq, its hash decides. A base at seq 0 changes nothing.
    */
   begin(space: SpaceTag, bases: readonly LogBase[]): Promise<readonly Begun[]>;
+
+  /**
+   * Takes a log apart, atomically, durable on return. What stays ends at a signed head, so the branch
+   * may begin with entries that are not its own. Nothing stays of a log that began at 1 and has no
+   * head before the branch.
+   */
+  split(space: SpaceTag, split: Split): Promise<SplitOff>;
 
   /**
    * The run that begins at `first`, ends at a signed head and holds at most `bytesMax` of bodies and
