@@ -18,7 +18,7 @@ import type { Frame, Hello, Mode } from "@skein/shared/protocol/messages.ts";
 import { parseWhisper } from "@skein/shared/protocol/whisper.ts";
 import type { Connection, LogNumbers } from "@skein/shared/sync/connection.ts";
 import type { Effects } from "@skein/shared/sync/effects.ts";
-import { Exchange, type ExchangeHost } from "@skein/shared/sync/exchange.ts";
+import { Exchange, type ExchangeHost, type LogsSplit } from "@skein/shared/sync/exchange.ts";
 import type { BlobShelf } from "@skein/shared/sync/blob-line.ts";
 import { Session } from "@skein/shared/sync/session.ts";
 import type { Bus } from "./bus/bus.ts";
@@ -70,6 +70,8 @@ export class Room implements ExchangeHost {
   readonly #options: RoomOptions;
   readonly #exchange: Exchange;
   readonly #unsubscribe: () => void;
+  /** What happens now was published by another relay. */
+  #isTold = false;
 
   constructor(options: RoomOptions) {
     const { tag, env, suite, store, effects, heads, registers, bus } = options;
@@ -87,6 +89,7 @@ export class Room implements ExchangeHost {
       store: {
         append: (runs) => store.append(tag, runs),
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
+        split: (split) => store.split(tag, split),
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
         putRegisters: (each) => store.putRegisters(tag, each),
       },
@@ -156,6 +159,11 @@ export class Room implements ExchangeHost {
   onCompared(): void {}
   onListed(): void {}
   onFork(): void {}
+
+  onSplit(replica: ReplicaId, off: LogsSplit): void {
+    if (!this.#isTold) this.#publish({ kind: "split", replica, off });
+  }
+
   onHole(): void {}
   onMended(): void {}
 
@@ -282,6 +290,11 @@ export class Room implements ExchangeHost {
         return this.#exchange.ownRegister(publication.register);
       case "began":
         return this.began(publication.heads);
+      case "split":
+        this.#isTold = true;
+        this.#exchange.tookApart(publication.replica, publication.off);
+        this.#isTold = false;
+        return;
       case "whisper":
         return this.#deliverWhisper(
           undefined,

@@ -29,18 +29,20 @@ import type {
   ReadyEntry,
 } from "./device/store.ts";
 import type { Keyring } from "./crypto/keyring.ts";
+import { equalBytes } from "./bytes/bytes.ts";
 import type { Env } from "./env.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
+import { type Branch, ifBranch, signerOf } from "./log/branch.ts";
 import { zeroHash } from "./log/chain.ts";
 import { DamagedEntries } from "./log/damage.ts";
 import { lastSeq } from "./log/entry.ts";
-import type { LogHead, StoredRegister, VerifiedRun } from "./log/store.ts";
+import type { LogHead, Split, SplitOff, StoredRegister, VerifiedRun } from "./log/store.ts";
 import type { VerifyingSuite } from "./log/suite.ts";
 import { codes } from "./protocol/codes.ts";
 import { limits } from "./protocol/limits.ts";
 import type { BlobShelf } from "./sync/blob-line.ts";
 import { Effects } from "./sync/effects.ts";
-import { Exchange, type ExchangeHost } from "./sync/exchange.ts";
+import { Exchange, type ExchangeHost, type LogsSplit } from "./sync/exchange.ts";
 import type { Listed, Session } from "./sync/session.ts";
 
 /** Entries of one log that may wait for their past in memory. */
@@ -65,6 +67,8 @@ export interface ReplicaHost {
   /** `party` has committed our log up to `seq`; less than before if it lost some. */
   onOwnStored(session: Session, seq: number): void;
   onFork(replica: ReplicaId, seq: number): void;
+  /** The log was taken apart: what was held of it here is a log of its own now, `branch`. */
+  onSplit(replica: ReplicaId, branch: ReplicaId): void;
   /** What another party holds, as it lists it. */
   onListed(session: Session, listed: Listed): void;
   /** Which entries of a log cannot be read on this device has changed: `exchange.holes`. */
@@ -98,16 +102,23 @@ export interface ReplicaBase {
   readonly applied: AppliedState;
   /** Parts of a snapshot are still to come. */
   readonly isPartial: boolean;
+  /** Where this device's own entries go on. */
+  readonly ownLog: ReplicaId;
 }
 
-export async function readReplicaBase(store: DeviceStore, tag: SpaceTag): Promise<ReplicaBase> {
-  const [heads, registers, applied, isPartial] = await Promise.all([
+export async function readReplicaBase(
+  store: DeviceStore,
+  tag: SpaceTag,
+  self: ReplicaId,
+): Promise<ReplicaBase> {
+  const [heads, registers, applied, isPartial, ownLog] = await Promise.all([
     store.heads(tag),
     store.registers(tag),
     store.applied(tag),
     store.isPartial(tag),
+    store.ownLog(tag, self),
   ]);
-  return { heads, registers, applied, isPartial };
+  return { heads, registers, applied, isPartial, ownLog };
 }
 
 /** One transaction that puts a snapshot in the place of what `before` says. */
@@ -125,6 +136,9 @@ export class Replica implements ExchangeHost {
   readonly #effects: Effects;
   #delivery: Delivery;
   readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
+  /** Of each branch the log that it left. */
+  readonly #parents = new Map<ReplicaId, ReplicaId>();
+  #ownLog: ReplicaId;
   #unopened = new Unopened(unopenedBytesMax);
   /** Logs whose next entries are being read and opened. */
   readonly #loading = new Set<ReplicaId>();
@@ -150,6 +164,7 @@ export class Replica implements ExchangeHost {
     this.#effects = new Effects(options.onBug);
     this.#applied = base.applied;
     this.#isPartial = base.isPartial;
+    this.#ownLog = base.ownLog;
     this.#lookedAtMs = options.env.clock.now();
     this.#delivery = this.#newDelivery();
     const { env, suite, tag, store } = options;
@@ -168,10 +183,11 @@ export class Replica implements ExchangeHost {
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
         repair: (run) => store.repair(tag, run),
+        split: (split) => this.#takeApart(split),
         putRegisters: (registers) => store.putRegisters(tag, registers),
       },
     });
-    for (const head of base.heads) this.#delivery.know(head.replica);
+    for (const head of base.heads) this.#know(head);
     for (const head of base.heads) this.#load(head.replica);
     // The last leader may have died between applying and telling.
     this.#tellClock();
@@ -182,6 +198,17 @@ export class Replica implements ExchangeHost {
     return new Delivery(this.#applied, (replica) => replica === self || gate.admitted(replica));
   }
 
+  /** The log exists: dependencies may name it, and its author is the signer. */
+  #know({ replica, branch }: Pick<LogHead | VerifiedRun, "replica" | "branch">): void {
+    this.#delivery.know(replica, branch);
+    if (branch !== undefined) this.#options.gate.know(replica, branch.signer);
+  }
+
+  /** Where this device's own entries go: its replica's log, or the branch of it that it wrote. */
+  get ownLog(): ReplicaId {
+    return this.#ownLog;
+  }
+
   get applied(): AppliedState {
     return this.#applied;
   }
@@ -190,7 +217,8 @@ export class Replica implements ExchangeHost {
   get unapplied(): number {
     let count = 0;
     for (const head of this.exchange.holdings.logs.values()) {
-      count += head.to - (this.#applied.vector.get(head.replica) ?? 0);
+      const begin = head.branch === undefined ? 0 : head.branch.seq - 1;
+      count += Math.max(0, head.to - (this.#applied.vector.get(head.replica) ?? begin));
     }
     return count;
   }
@@ -216,8 +244,10 @@ export class Replica implements ExchangeHost {
   /** A tab of this device has appended: the log's new head. */
   ownAppended(head: LogHead): void {
     if (this.#deposed) return;
+    // Told late, of what has been taken apart since.
+    if (head.replica !== this.#ownLog) return;
     this.exchange.ownHeld(head);
-    this.#delivery.know(head.replica);
+    this.#know(head);
     this.#load(head.replica);
     this.#options.host.onChanged();
   }
@@ -299,7 +329,7 @@ export class Replica implements ExchangeHost {
 
   onHeld(run: VerifiedRun): void {
     const { replica, first } = run;
-    this.#delivery.know(replica);
+    this.#know(run);
     if (first >= this.#delivery.nextSeq(replica)) this.#unopened.add(run);
     this.#load(replica);
     this.#options.host.onChanged();
@@ -315,17 +345,25 @@ export class Replica implements ExchangeHost {
   }
 
   onStored(session: Session, replica: ReplicaId, seq: number): void {
-    if (replica === this.#options.self) this.#options.host.onOwnStored(session, seq);
+    if (replica === this.#ownLog) this.#options.host.onOwnStored(session, seq);
     this.#options.host.onChanged();
   }
 
   onCompared(session: Session): void {
-    this.#options.host.onOwnStored(session, session.storedTo(this.#options.self));
+    this.#options.host.onOwnStored(session, session.storedTo(this.#ownLog));
     this.#options.host.onChanged();
   }
 
   onFork(_session: Session, replica: ReplicaId, seq: number): void {
     this.#options.host.onFork(replica, seq);
+  }
+
+  onSplit(replica: ReplicaId, { branch }: LogsSplit): void {
+    this.#know(branch);
+    if (replica === this.#ownLog) this.#ownLog = branch.replica;
+    this.#options.host.onSplit(replica, branch.replica);
+    this.#loadKin(branch.replica);
+    this.#options.host.onChanged();
   }
 
   onListed(session: Session, listed: Listed): void {
@@ -367,6 +405,7 @@ export class Replica implements ExchangeHost {
     const head = this.exchange.holdings.head(replica);
     if (head === undefined || head.to < first || this.#delivery.waiting(replica) >= aheadMax)
       return;
+    if (head.branch !== undefined && !this.#isRooted(head, head.branch)) return;
     const atHand = this.#unopened.take(replica, first);
     if (atHand !== undefined) return this.#open(atHand);
     this.#loading.add(replica);
@@ -395,18 +434,77 @@ export class Replica implements ExchangeHost {
     const previous = first === 1 ? zeroHash : hashes[0];
     const own = first === 1 ? hashes : hashes.slice(1);
     if (previous === undefined || own.length < run.entries.length) return undefined;
-    return { replica, first, entries: run.entries, previous, hashes: own };
+    const { branch, entries } = run;
+    return { replica, first, entries, previous, hashes: own, ...ifBranch(branch) };
+  }
+
+  /** A branch comes out after what it has in common with the log that it left. */
+  #isRooted(head: LogHead, { seq }: Branch): boolean {
+    const { replica } = head;
+    if (seq === 1) return true;
+    const parent = this.#parents.get(replica);
+    if (parent !== undefined) return this.#delivery.appliedTo(parent) >= seq - 1;
+    this.#loading.add(replica);
+    const generation = this.#generation;
+    const over = (found: ReplicaId | undefined): void => {
+      if (generation !== this.#generation) return;
+      this.#loading.delete(replica);
+      // Where it is not held yet, what comes of that log looks again.
+      if (found === undefined) return;
+      this.#parents.set(replica, found);
+      this.#load(replica);
+    };
+    this.#effects.start(this.#parentOf(head, seq), over, (error) => {
+      over(undefined);
+      if (!(error instanceof DamagedEntries)) this.#failed(error);
+    });
+    return false;
+  }
+
+  /** The log of the same key with the same entry before the branch, as its own. */
+  async #parentOf(head: LogHead, seq: number): Promise<ReplicaId | undefined> {
+    const [own] = await this.exchange.hashes(head.replica, seq - 1, seq - 1);
+    if (own === undefined) return undefined;
+    for (const kin of this.#kinOf(head)) {
+      if (kin.replica === head.replica || (kin.branch?.seq ?? 0) >= seq) continue;
+      const [hash] = await this.exchange.hashes(kin.replica, seq - 1, seq - 1);
+      if (hash !== undefined && equalBytes(hash, own)) return kin.replica;
+    }
+    return undefined;
+  }
+
+  #kinOf(head: LogHead): LogHead[] {
+    const signer = signerOf(head);
+    return [...this.exchange.holdings.logs.values()].filter((each) => signerOf(each) === signer);
+  }
+
+  /** Branches of the same key may have waited for this one. */
+  #loadKin(replica: ReplicaId): void {
+    const head = this.exchange.holdings.head(replica);
+    if (head === undefined) return;
+    for (const kin of this.#kinOf(head)) this.#load(kin.replica);
+  }
+
+  /** A branch may go on with writer sessions that were opened before it. */
+  async #sessionNonce(replica: ReplicaId, seq: number): Promise<Uint8Array | undefined> {
+    const { store, tag } = this.#options;
+    const nonce = await store.sessionNonce(tag, replica, seq);
+    const parent = this.#parents.get(replica);
+    const branch = this.exchange.holdings.head(replica)?.branch;
+    const isBefore = branch !== undefined && seq < branch.seq;
+    if (nonce !== undefined || parent === undefined || !isBefore) return nonce;
+    return this.#sessionNonce(parent, seq);
   }
 
   #open(run: HashedRun): void {
     const { replica } = run;
-    const { keyring, store, tag } = this.#options;
+    const { keyring } = this.#options;
     const nonces = this.#nonces.get(replica) ?? new Map<number, Uint8Array>();
     this.#nonces.set(replica, nonces);
     this.#loading.add(replica);
     const opening = {
       keyring,
-      sessionNonce: (of: ReplicaId, seq: number) => store.sessionNonce(tag, of, seq),
+      sessionNonce: (of: ReplicaId, seq: number) => this.#sessionNonce(of, seq),
     };
     const examined = openEntries(opening, run, nonces).then(async (result) => {
       await this.#options.gate.examine(result.opened);
@@ -464,7 +562,9 @@ export class Replica implements ExchangeHost {
         this.#worked();
         host.onApplied(entries, after);
         // Members may have been admitted by these very entries.
-        for (const replica of new Set(entries.map((entry) => entry.replica))) this.#load(replica);
+        for (const replica of new Set(entries.map((entry) => entry.replica))) {
+          this.#loadKin(replica);
+        }
         this.#tellClock();
         this.#publishDue();
         host.onChanged();
@@ -503,6 +603,21 @@ export class Replica implements ExchangeHost {
     });
   }
 
+  /** Where the branch was applied under the log's id, everything is applied anew. */
+  async #takeApart(split: Split): Promise<SplitOff> {
+    const { store, tag, leaderEpoch } = this.#options;
+    let off: SplitOff = { kind: "moved" };
+    await this.install(async (before) => {
+      const isOwn = split.replica === this.#ownLog;
+      const taken = await store.takeApart(tag, leaderEpoch, before, split, isOwn);
+      if (taken.kind === "fenced") return "fenced";
+      if (taken.kind !== "split") return "moved";
+      off = taken;
+      return "applied";
+    });
+    return off;
+  }
+
   /** No part of a snapshot is missing any more. */
   completed(): void {
     if (this.#deposed) return;
@@ -514,10 +629,10 @@ export class Replica implements ExchangeHost {
   #installIfFree(): void {
     const installing = this.#installing;
     if (installing === undefined || this.#applying !== undefined || this.#deposed) return;
-    const { store, tag } = this.#options;
+    const { store, tag, self } = this.#options;
     const filled = installing.fill(this.#applied).then(async (outcome) => ({
       outcome,
-      base: outcome === "applied" ? await readReplicaBase(store, tag) : undefined,
+      base: outcome === "applied" ? await readReplicaBase(store, tag, self) : undefined,
     }));
     const end = (outcome: Outcome): void => {
       this.#installing = undefined;
@@ -549,7 +664,7 @@ export class Replica implements ExchangeHost {
     this.#unknownEpochs.clear();
     for (const head of base.heads) {
       this.exchange.began(head);
-      this.#delivery.know(head.replica);
+      this.#know(head);
     }
     // Told without entries: whoever keeps something of the read models reads it anew.
     this.#options.host.onApplied([], base.applied);
@@ -560,11 +675,11 @@ export class Replica implements ExchangeHost {
 
   #look(now: number): void {
     this.#lookedAtMs = now;
-    const { store, tag, self } = this.#options;
+    const { store, tag } = this.#options;
     this.#effects.start(
-      store.writerBase(tag, self),
+      store.writerBase(tag, this.#ownLog),
       ({ head }) => {
-        if (head !== undefined && head.to > this.exchange.holdings.to(self)) {
+        if (head !== undefined && head.to > this.exchange.holdings.to(head.replica)) {
           this.ownAppended(head);
         }
       },

@@ -51,6 +51,7 @@ describe("a replica with entries that cannot be delivered", () => {
         pair: await suite.newSigningPair(),
         lock: alone,
         gate: {
+          know: () => {},
           admitted: (replica) => admitted.has(replica),
           examine: async () => {},
           restore: async () => {},

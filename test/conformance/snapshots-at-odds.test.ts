@@ -290,6 +290,7 @@ describe("a device", () => {
     const { world, relay, device } = await beginWithSnapshots();
     const stranger = await device(passive);
     const gate: Gate = {
+      know: () => {},
       admitted: (replica) => replica !== stranger.tab.replicaId,
       examine: async () => {},
       restore: async () => {},

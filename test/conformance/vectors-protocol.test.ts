@@ -41,6 +41,7 @@ import {
   verifyRegister,
 } from "@skein/shared/log/register.ts";
 import { isRefusal } from "@skein/shared/log/refusal.ts";
+import { branchIdOf } from "@skein/shared/log/branch.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
 import {
@@ -290,6 +291,11 @@ describe("the id", () => {
     };
     const replica = vectorOf("replica id");
     expect(replicaIdOf(openSsl, bytesOf(replica.input))).toBe(replica.id);
+    const branch = vectorOf("branch id");
+    const hash = fromHex(field(branch.input, "hash of the branch's own first entry"));
+    expect(
+      branchIdOf(openSsl, { signer: replicaIdOf(openSsl, bytesOf(replica.input)), hash }),
+    ).toBe(branch.id);
     for (const [name, derived] of [
       ["member", memberIdOf],
       ["device", deviceIdOf],

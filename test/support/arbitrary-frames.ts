@@ -315,6 +315,15 @@ export const arbitraryFrames: { readonly [Type in Frame["type"]]: fc.Arbitrary<F
     seq: arbitrarySeq,
     hash,
   }),
+  branch: fc.record({
+    type: fc.constant("branch" as const),
+    space: arbitraryNumber,
+    publicKey: arbitraryBytes(32),
+    seq: arbitrarySeq,
+    hash,
+    from: arbitrarySeq,
+    base: hash,
+  }),
   invite: fc.record({
     type: fc.constant("invite" as const),
     space: arbitraryNumber,

@@ -66,12 +66,13 @@ export class DeviceWorld {
     return knownDocument(this.suite, this.space.tag, "catalog");
   }
 
-  relay(store: RelayStore): Relay {
+  /** @param hub of a relay that shares its store with others. */
+  relay(store: RelayStore, hub = this.hub): Relay {
     return new Relay({
       env: this.env,
       suite: this.suite,
       store,
-      bus: this.hub.connect(),
+      bus: hub.connect(),
       explain: (error) => ({ code: codes.unavailable, retryAfterMs: 0, detail: String(error) }),
       retentionMs,
       onEnded: () => {},
@@ -126,6 +127,25 @@ export class DeviceWorld {
     const signature = await this.suite.sign(secret, truncationLabel, message);
     return encodeTruncation({ ...statement, signature });
   }
+}
+
+/** Another disk with the same on it: of a copied profile, or of a backup. */
+export async function copyOf(disk: MemoryDisk): Promise<MemoryDisk> {
+  const [from, copy] = [disk.open(), new MemoryDisk(deviceStores)];
+  const to = copy.open();
+  for (const store of deviceStores) {
+    await to.write([store], "strict", async (tx) => {
+      // Names alone, and keys that begin with an id.
+      for (const range of [
+        { from: "", before: [] },
+        { from: [], before: ["~"] },
+      ]) {
+        const rows = await from.read([store], (reading) => reading.range(store, range));
+        for (const { key, value } of rows) tx.put(store, key, value);
+      }
+    });
+  }
+  return copy;
 }
 
 export interface DeviceOptions {

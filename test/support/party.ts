@@ -37,6 +37,7 @@ import type { Listed, Session } from "@skein/shared/sync/session.ts";
 
 /** Lets everybody in: for tests that are not about members. */
 const openGate: Gate = {
+  know: () => {},
   admitted: () => true,
   examine: async () => {},
   restore: async () => {},
@@ -82,6 +83,8 @@ export class Tab implements ReplicaHost {
   readonly storedBy = new Map<Session, number>();
   readonly applied: ReadyEntry[] = [];
   readonly forks: ReplicaId[] = [];
+  /** Logs that were taken apart, with their branches. */
+  readonly splits: [ReplicaId, ReplicaId][] = [];
   /** Of the snapshots, while it leads with them. */
   keeper: SnapshotKeeper | undefined;
   readonly upkeepTroubles: UpkeepTrouble[] = [];
@@ -151,7 +154,7 @@ export class Tab implements ReplicaHost {
     const leaderEpoch = await this.store.takeLeadership();
     this.leaderEpoch = leaderEpoch;
     await this.store.replayParked(space.tag, leaderEpoch);
-    const base = await readReplicaBase(this.store, space.tag);
+    const base = await readReplicaBase(this.store, space.tag, this.replicaId);
     const desk = new RegisterDesk(env, this.sealer);
     await this.board.know(topics);
     for (const topic of topics) {
@@ -300,6 +303,9 @@ export class Tab implements ReplicaHost {
   }
   onFork(replica: ReplicaId): void {
     this.forks.push(replica);
+  }
+  onSplit(replica: ReplicaId, branch: ReplicaId): void {
+    this.splits.push([replica, branch]);
   }
   onHoles(): void {}
   onListed(session: Session, listed: Listed): void {

@@ -111,6 +111,8 @@ export type Trouble =
       readonly replica: ReplicaId;
       /** Undefined if it is this device itself. */
       readonly author: string | undefined;
+      /** Both branches are held here, and reach everybody. */
+      readonly healed: boolean;
     }
   /** Somebody's device has published a snapshot that does not say what the entries here say. */
   | {

@@ -449,9 +449,9 @@ export class LiveApp implements App {
       if (status === undefined) continue;
       if (this.#leader === undefined) core.sentUpTo(status.sent);
       const { tag: space } = core;
-      for (const replica of status.forks) {
+      for (const { replica, healed } of status.forks) {
         const author = othersName(core, replica);
-        troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica, author });
+        troubles.raise({ kind: "fork", atMs: env.clock.now(), space, replica, author, healed });
       }
       for (const replica of status.snapshots.disputed) {
         const author = othersName(core, replica);

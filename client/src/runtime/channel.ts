@@ -116,7 +116,7 @@ export class LiveChannel implements OpenChannel {
     void core
       .append(channel, () => [drafted.operation])
       .then(({ head, lamport, index }) => {
-        const id = { replica: core.replica, seq: head.to, index };
+        const id = { replica: head.replica, seq: head.to, index };
         this.#window.commit(key, { id, lamport, timeMs, text });
         this.#changed();
         // Until now the draft was the only copy that would have survived.

@@ -11,7 +11,7 @@ import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
 import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { DocumentId, RegisterName, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
-import type { StoredRegister } from "@skein/shared/log/store.ts";
+import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
@@ -19,6 +19,7 @@ import type { Listed, Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
 import type { Network } from "./api.ts";
 import { type AwarenessNews, LeaderPresence } from "./leader-presence.ts";
+import { ForkWatch } from "./leader-forks.ts";
 import { LeaderSnapshots, noticeNameOf } from "./leader-snapshots.ts";
 import { Soon } from "./observable.ts";
 import { changeKind, updateKind } from "./operation-kinds.ts";
@@ -85,7 +86,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   readonly #desk: RegisterDesk;
   /** Own registers by their opaque name, as far as they were written or read back. */
   readonly #topics: Map<RegisterName, RegisterTopic>;
-  readonly #forks = new Set<ReplicaId>();
+  readonly #forks = new ForkWatch();
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   readonly #holes = new Map<ReplicaId, { readonly sinceMs: number; told: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #keepReceipts: Soon;
@@ -100,7 +102,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     const { device, tag, sealer } = core;
     await core.ready;
     await replayParked(core, leaderEpoch, host);
-    const base = await readReplicaBase(device.store, tag);
+    const base = await readReplicaBase(device.store, tag, core.replica);
     const desk = new RegisterDesk(device.env, sealer);
     const topics = new Map<RegisterName, RegisterTopic>();
     for (const topic of [{ kind: "clock" }, { kind: "profile" }, { kind: "snapshot" }] as const) {
@@ -211,7 +213,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       missing: Math.max(0, ...sessions.map((session) => session.missing)) + missing,
       equal: missing === 0 && sessions.some((session) => session.equal),
       unknownDevices,
-      forks: [...this.#forks],
+      forks: this.#forks.facts(this.#logs, this.#nowMs()),
       holes: this.#lastingHoles(),
       snapshots: this.#snapshots.facts,
       presence: this.presence.facts(),
@@ -253,7 +255,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     for (const { sinceMs, told } of this.#holes.values()) {
       if (!told) wake = Math.min(wake, sinceMs + holeToldAfterMs);
     }
-    return wake;
+    return Math.min(wake, this.#forks.wakeAtMs(this.#lookedAtMs));
   }
 
   tick(): void {
@@ -266,6 +268,9 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       hole.told = true;
       this.#host.onChanged();
     }
+    const isForkDue = this.#forks.wakeAtMs(this.#lookedAtMs) <= now;
+    this.#lookedAtMs = now;
+    if (isForkDue) this.#host.onChanged();
   }
 
   close(): void {
@@ -317,14 +322,27 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       (session) => session.durable && session.isFollowing,
     );
     if (durable.length === 0) return;
-    const storedTo = Math.max(...durable.map((session) => session.storedTo(core.replica)));
+    const storedTo = Math.max(...durable.map((session) => session.storedTo(core.log)));
     core.sentUpTo({ sentTo: storedTo, storedTo });
     this.#host.onChanged();
   }
 
   onFork(replica: ReplicaId): void {
-    this.#forks.add(replica);
+    this.#forks.saw(this.core.signerOf(replica), this.#nowMs());
     this.#host.onChanged();
+  }
+
+  onSplit(replica: ReplicaId): void {
+    this.core.goesOnIn(this.replica.ownLog);
+    this.onFork(replica);
+  }
+
+  get #logs(): Iterable<LogHead> {
+    return this.replica.exchange.holdings.logs.values();
+  }
+
+  #nowMs(): number {
+    return this.core.device.env.clock.now();
   }
 
   onListed(session: Session, listed: Listed): void {

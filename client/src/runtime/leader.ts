@@ -218,7 +218,7 @@ export class Leader {
           device.tabs.post({ kind: "applied", space: tag, entries: [], state: applied });
           this.#effects.start(core.applied([], applied), () => this.#changed());
           // A tab may have appended while the database was read.
-          this.#effects.start(device.store.writerBase(tag, core.replica), ({ head }) => {
+          this.#effects.start(device.store.writerBase(tag, core.log), ({ head }) => {
             if (head !== undefined) space.replica.ownAppended(head);
           });
           this.#transport.add(access, core.record.get().relays);

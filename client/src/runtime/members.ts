@@ -20,7 +20,7 @@ export function memberRows(
       return [...members.values()].map(({ id, role, replicas }) => {
         const devices = replicas.map(({ replica }): DeviceRow => {
           const isThis = replica === core.replica;
-          const clock = core.board.clock(replica).get(core.replica);
+          const clock = core.board.clock(replica).get(core.log);
           const here = active ? "online" : "away";
           return {
             replica,

@@ -308,14 +308,14 @@ export class LiveNote implements OpenNote {
     return derived(
       [this.#saving, this.#ownSeq, core.sent, core.membership, core.registersVersion],
       (saving, seq, { sentTo }, { members }): NoteLevel => {
-        const own = core.replica;
+        const own = core.log;
         let otherDevices = 0;
         const seenBy: MemberId[] = [];
         if (seq > 0) {
           for (const member of members.values()) {
             let seen = false;
             for (const { replica } of member.replicas) {
-              if (replica === own) continue;
+              if (replica === core.replica) continue;
               const read = core.ledger.readTo(id, replica, own) >= seq;
               if (read || core.ledger.deliveredTo(replica, own) >= seq) otherDevices++;
               seen ||= read;

@@ -8,6 +8,7 @@ import { postKind, understandChannel } from "@skein/shared/chat/post.ts";
 import { openEntries } from "@skein/shared/device/opening.ts";
 import type { OpenedEntry } from "@skein/shared/device/delivery.ts";
 import type { DocumentId } from "@skein/shared/id/id.ts";
+import { ifBranch } from "@skein/shared/log/branch.ts";
 import { zeroHash } from "@skein/shared/log/chain.ts";
 import { DamagedEntries } from "@skein/shared/log/damage.ts";
 import { lastSeq } from "@skein/shared/log/entry.ts";
@@ -84,7 +85,7 @@ export class Outbox {
   }
 
   async #readMissing(): Promise<void> {
-    const { device, tag, replica, keyring } = this.#core;
+    const { device, tag, log: replica, keyring } = this.#core;
     const { store, models } = device;
     // Entries say the time only now and then.
     this.#clockMs ??= (await models.clocks(tag)).get(replica);
@@ -108,6 +109,7 @@ export class Outbox {
           entries: run.entries,
           previous,
           hashes: seq === 1 ? hashes : hashes.slice(1),
+          ...ifBranch(run.branch),
         },
         new Map(),
       );
@@ -120,7 +122,7 @@ export class Outbox {
   }
 
   async #readFrom(seq: number) {
-    const { device, tag, replica } = this.#core;
+    const { device, tag, log: replica } = this.#core;
     try {
       const run = await device.store.read(tag, replica, seq, limits.runBytesMax);
       if (run === undefined) return undefined;
@@ -134,7 +136,7 @@ export class Outbox {
   }
 
   #unreadable(seq: number): WaitingItem {
-    const { documents, device, replica } = this.#core;
+    const { documents, device, log: replica } = this.#core;
     return {
       key: `${replica}:${seq}`,
       document: documents.membership,

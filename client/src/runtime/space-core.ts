@@ -105,6 +105,9 @@ export class SpaceCore {
   readonly #topics = new Map<RegisterName, RegisterTopic>();
   readonly #writer: Writer;
   #appliedVersion = 0;
+  #log: ReplicaId;
+  /** Of each branch. */
+  readonly #signers = new Map<ReplicaId, ReplicaId>();
   #whispers = 0;
   #retry: ReturnType<typeof setInterval> | undefined;
   #closed = false;
@@ -147,9 +150,11 @@ export class SpaceCore {
       publicKey: pair.publicKey,
       secret: pair.secret,
     };
+    this.#log = this.sealer.replica;
     this.#members = new MembershipGate({ suite, space: tag, adminKey: firstAdminKey(record) });
     this.membership = new Cell(this.#members.membership);
     this.gate = {
+      know: (branch, signer) => this.#knowBranch(branch, signer),
       admitted: (replica) => this.#members.admitted(replica),
       examine: async (entries) => {
         await this.#members.examine(entries);
@@ -177,6 +182,14 @@ export class SpaceCore {
     return this.sealer.replica;
   }
 
+  /**
+   * Where this device's own entries go on: the log of its replica, or where that has forked the branch
+   * that this device wrote.
+   */
+  get log(): ReplicaId {
+    return this.#log;
+  }
+
   /** Who this device's person is here. */
   get me(): MemberId {
     return this.identity().memberId;
@@ -202,6 +215,11 @@ export class SpaceCore {
       own.add(replica);
     }
     return own;
+  }
+
+  /** Whose log that is, or is a branch of. */
+  signerOf(log: ReplicaId): ReplicaId {
+    return this.#signers.get(log) ?? log;
   }
 
   memberOf(replica: ReplicaId): MemberId | undefined {
@@ -258,6 +276,7 @@ export class SpaceCore {
     return {
       me: this.me,
       self: this.replica,
+      signerOf: (log) => this.signerOf(log),
       replicasOf: (member) => members.get(member)?.replicas.map(({ replica }) => replica) ?? [],
     };
   }
@@ -271,7 +290,7 @@ export class SpaceCore {
 
   /** Resolves once own entries up to `seq` are in the read models, or after a while: nobody may lead. */
   async untilApplied(seq: number, msMax: number): Promise<void> {
-    const isApplied = () => (this.vector.get().get(this.replica) ?? 0) >= seq;
+    const isApplied = () => (this.vector.get().get(this.log) ?? 0) >= seq;
     if (isApplied()) return;
     await new Promise<void>((done) => {
       const finish = () => {
@@ -309,7 +328,13 @@ export class SpaceCore {
 
   // What the leading tab tells
 
+  /** Own entries go on there: seqs are counted on. */
+  goesOnIn(log: ReplicaId): void {
+    this.#log = log;
+  }
+
   appendedElsewhere(head: LogHead): void {
+    this.#log = head.replica;
     this.head.set(Math.max(this.head.get(), head.to));
   }
 
@@ -320,7 +345,10 @@ export class SpaceCore {
       this.#appliedVersion = state.version;
       this.vector.set(state.vector);
     }
-    this.head.set(Math.max(this.head.get(), state.vector.get(this.replica) ?? 0));
+    this.head.set(Math.max(this.head.get(), state.vector.get(this.log) ?? 0));
+    for (const { replica, branch } of entries) {
+      if (branch !== undefined) this.#knowBranch(replica, branch.signer);
+    }
     const { membership } = this.documents;
     const ofMembers = entries.filter(({ document }) => document === membership);
     await this.#members.restore(
@@ -347,7 +375,7 @@ export class SpaceCore {
   sentUpTo({ sentTo, storedTo }: SentMarks): void {
     const before = this.sent.get();
     if (sentTo > before.sentTo) {
-      this.ledger.noteStored(this.replica, sentTo, this.device.env.clock.now());
+      this.ledger.noteStored(this.log, sentTo, this.device.env.clock.now());
     }
     const after = { sentTo: Math.max(before.sentTo, sentTo), storedTo };
     if (after.sentTo !== before.sentTo || after.storedTo !== before.storedTo) this.sent.set(after);
@@ -356,6 +384,12 @@ export class SpaceCore {
   close(): void {
     this.#closed = true;
     clearInterval(this.#retry);
+  }
+
+  #knowBranch(branch: ReplicaId, signer: ReplicaId): void {
+    this.#signers.set(branch, signer);
+    this.#members.know(branch, signer);
+    this.membership.set(this.#members.membership);
   }
 
   async #begin(): Promise<void> {
@@ -374,14 +408,18 @@ export class SpaceCore {
 
   async #load(): Promise<void> {
     const { store, models, kv } = this.device;
-    const [heads, applied, kept, registers, receipts] = await Promise.all([
+    const [heads, log, applied, kept, registers, receipts] = await Promise.all([
       store.heads(this.tag),
+      store.ownLog(this.tag, this.replica),
       store.applied(this.tag),
       models.operations(this.tag, this.documents.membership),
       store.registers(this.tag),
       readReceiptRow(kv, this.tag),
     ]);
-    const head = heads.find(({ replica }) => replica === this.replica);
+    for (const { replica, branch } of heads) {
+      if (branch !== undefined) this.#knowBranch(replica, branch.signer);
+    }
+    const head = heads.find(({ replica }) => replica === log);
     if (head !== undefined) this.appendedElsewhere(head);
     if (applied.version > this.#appliedVersion) {
       this.#appliedVersion = applied.version;
@@ -443,14 +481,15 @@ export class SpaceCore {
     this.ledger = new ReceiptLedger(this.#ledgerOwner, ledger);
     const before = this.sent.get();
     this.sentUpTo({
-      sentTo: this.ledger.storedTo(this.replica),
+      sentTo: this.ledger.storedTo(this.log),
       storedTo: Math.max(before.storedTo, storedTo),
     });
   }
 
   get #ledgerOwner(): LedgerOwner {
     return {
-      self: this.replica,
+      log: () => this.log,
+      signerOf: (log) => this.signerOf(log),
       head: () => this.head.get(),
       isMine: (replica) => this.memberOf(replica) === this.me,
     };

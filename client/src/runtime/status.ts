@@ -3,6 +3,7 @@
  * who is here. It is derived, never kept, and small: it is sent whole whenever it changed.
  */
 import type { DocumentId, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
+import type { ForkFact } from "./leader-forks.ts";
 import type { Network } from "./api.ts";
 
 export interface LeaderStatus {
@@ -20,7 +21,7 @@ export interface SpaceStatus {
   /** Logs whose author's device is not known. */
   readonly unknownDevices: number;
   /** Logs of which two versions exist. */
-  readonly forks: readonly ReplicaId[];
+  readonly forks: readonly ForkFact[];
   /** Entries that this device's disk has spoilt and nobody has brought again yet. */
   readonly holes: readonly HoleFact[];
   readonly snapshots: SnapshotFacts;

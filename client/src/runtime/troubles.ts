@@ -60,7 +60,7 @@ export class Troubles {
   }
 }
 
-const changing: ReadonlySet<Trouble["kind"]> = new Set(["update ready", "damaged"]);
+const changing: ReadonlySet<Trouble["kind"]> = new Set(["update ready", "damaged", "fork"]);
 const storageKinds: ReadonlySet<Trouble["kind"]> = new Set(["storage full", "storage failed"]);
 
 function subject(trouble: Trouble): string {

@@ -91,23 +91,41 @@ export function troubleWords(trouble: Trouble, spaceName: string | undefined): T
   }
 }
 
-/** What a restored or copied browser profile leads to; each side keeps what it has. */
-function forkWords({ author }: Extract<Trouble, { kind: "fork" }>, space: string): TroubleWords {
-  if (author === undefined) {
+/** What a restored or copied browser profile leads to. Both branches are kept, and most forks heal. */
+function forkWords(
+  { author, healed }: Extract<Trouble, { kind: "fork" }>,
+  space: string,
+): TroubleWords {
+  const title =
+    author === undefined
+      ? `Two copies of this device write in ${space}`
+      : `Two copies of a device of ${author} write in ${space}`;
+  if (author !== undefined) {
+    const seen = healed
+      ? "You see what both wrote"
+      : "You see what one of the two wrote; nothing that is here is lost";
     return {
-      title: `Two copies of this device write in ${space}`,
-      advice:
-        "A browser profile was copied or restored. Each copy keeps all that was written in it, but what they wrote since they parted does not reach the other, nor those who follow it. Go on in one of them, and copy over what the other one has.",
-      weight: "serious",
+      title,
+      advice: `${seen}. ${author} should go on in one of them only.`,
+      weight: "calm",
       action: openSync,
     };
   }
-  return {
-    title: `Two copies of a device of ${author} write in ${space}`,
-    advice: `You see what one of the two wrote. ${author} should go on in one of them only; nothing that is here is lost.`,
-    weight: "calm",
-    action: openSync,
-  };
+  return healed
+    ? {
+        title,
+        advice:
+          "A browser profile was copied, or put back from a backup. All that was written in either is kept and reaches everybody. Better go on in one of them only: the two speak for one device, and may differ in what they say it has read.",
+        weight: "calm",
+        action: openSync,
+      }
+    : {
+        title,
+        advice:
+          "A browser profile was copied, or put back from a backup. Each copy keeps all that was written in it, but what they wrote since they parted has not reached the other. Go on in one of them, and copy over what the other one has.",
+        weight: "serious",
+        action: openSync,
+      };
 }
 
 function damagedWords(

@@ -14,8 +14,8 @@ const troubles: Trouble[] = [
   { kind: "update needed", atMs: 0 },
   { kind: "update ready", atMs: 0, reload: () => {} },
   { kind: "access ended", atMs: 0, space, code: 4403, detail: "" },
-  { kind: "fork", atMs: 0, space, replica, author: undefined },
-  { kind: "fork", atMs: 0, space, replica, author: "Ben" },
+  { kind: "fork", atMs: 0, space, replica, author: undefined, healed: false },
+  { kind: "fork", atMs: 0, space, replica, author: "Ben", healed: true },
   { kind: "note damaged", atMs: 0, detail: "the check value differs" },
   { ...hole, changes: 12, author: "Ben", shown: true, sent: true },
 ];
@@ -33,6 +33,19 @@ describe("trouble", () => {
   it("names the space it is about", () => {
     expect(troubleWords(troubles[5]!, "Garden").title).toBe("You can no longer sync “Garden”");
     expect(troubleWords(troubles[5]!, undefined).title).toBe("You can no longer sync a space");
+  });
+});
+
+describe("a fork", () => {
+  it("that has healed asks for nothing, one that has not for a copy", () => {
+    const words = (author: string | undefined, healed: boolean) =>
+      troubleWords({ kind: "fork", atMs: 0, space, replica, author, healed }, "Garden");
+    expect(words(undefined, true)).toMatchObject({ weight: "calm" });
+    expect(words(undefined, true).advice).toMatch(/kept and reaches everybody/);
+    expect(words(undefined, false)).toMatchObject({ weight: "serious" });
+    expect(words(undefined, false).advice).toMatch(/copy over/);
+    expect(words("Ben", true).advice).toMatch(/You see what both wrote/);
+    expect(words("Ben", false).advice).toMatch(/You see what one of the two wrote/);
   });
 });
 

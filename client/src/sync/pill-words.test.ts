@@ -58,15 +58,17 @@ describe("the sync pill says", () => {
   it("that what was written here cannot be sent, not that it is on its way", () => {
     const replica = "00" as ReplicaId;
     const space = "00" as SpaceTag;
-    const fork = { kind: "fork", atMs: 1, space, replica, author: undefined } as const;
-    const lost = { ...fork, kind: "damaged", changes: 3, shown: true, sent: false } as const;
+    const mine = { kind: "fork", atMs: 1, space, replica, author: undefined } as const;
+    const fork = { ...mine, healed: false } as const;
+    const lost = { ...mine, kind: "damaged", changes: 3, shown: true, sent: false } as const;
     for (const trouble of [fork, lost]) {
       const said = words({ waiting: 3, equal: false }, { troubles: [trouble] });
       expect(said).toBe("Needs attention: changes cannot be sent");
     }
     const others = { ...fork, author: "Ben" };
+    const healed = { ...fork, healed: true };
     const onItsWay = { ...lost, sent: true };
-    expect(words({ waiting: 3, equal: false }, { troubles: [others, onItsWay] })).toBe(
+    expect(words({ waiting: 3, equal: false }, { troubles: [others, healed, onItsWay] })).toBe(
       "Syncing, 3 left",
     );
   });

@@ -91,7 +91,7 @@ function troubleWords(troubles: readonly Trouble[], network: Network): string | 
 /** What this device writes in a space does not reach the others, however long it tries. */
 function blocksOwn(trouble: Trouble): boolean {
   if (trouble.kind === "damaged") return trouble.author === undefined && !trouble.sent;
-  return trouble.kind === "fork" && trouble.author === undefined;
+  return trouble.kind === "fork" && trouble.author === undefined && !trouble.healed;
 }
 
 /** Undefined where people are told elsewhere and nothing is wrong with replication. */

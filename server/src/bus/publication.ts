@@ -3,7 +3,7 @@
  * that was kept, a whisper that is to be passed on, logs that begin elsewhere now. Trusted like the
  * store itself; still read with bounds, because a fleet may run two versions at once.
  */
-import { decode } from "@skein/shared/bytes/reader.ts";
+import { decode, type Reader } from "@skein/shared/bytes/reader.ts";
 import { Malformed } from "@skein/shared/bytes/malformed.ts";
 import { Writer } from "@skein/shared/bytes/writer.ts";
 import {
@@ -14,11 +14,13 @@ import {
   type SpaceTag,
 } from "@skein/shared/id/id.ts";
 import { hashBytes, signatureBytes } from "@skein/shared/log/entry.ts";
+import { type Branch, ifBranch, ifHeldBranch } from "@skein/shared/log/branch.ts";
 import { parseRegister } from "@skein/shared/log/register.ts";
 import { publicKeyBytes } from "@skein/shared/log/replica-key.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
+import type { LogsSplit } from "@skein/shared/sync/exchange.ts";
 
 export type Publication =
   | { readonly kind: "run"; readonly run: VerifiedRun }
@@ -29,19 +31,23 @@ export type Publication =
       readonly publicKey: Uint8Array;
       readonly whisper: Uint8Array;
     }
+  /** A log was taken apart where it has forked. */
+  | { readonly kind: "split"; readonly replica: ReplicaId; readonly off: LogsSplit }
   /** All that one order did: whoever hears of it compares once. */
   | { readonly kind: "began"; readonly heads: readonly LogHead[] };
 
 const version = 1;
 /** 4 was one log that begins elsewhere. */
-const kinds = { run: 1, register: 2, whisper: 3, began: 5 } as const;
+const kinds = { run: 1, register: 2, whisper: 3, began: 5, split: 6, branchRun: 7 } as const;
 const everybody = new Uint8Array(idBytes.replica);
 
 export function encodePublication(publication: Publication): Uint8Array<ArrayBuffer> {
-  const writer = new Writer().u8(version).u8(kinds[publication.kind]);
+  const isOfBranch = publication.kind === "run" && publication.run.branch !== undefined;
+  const writer = new Writer().u8(version).u8(kinds[isOfBranch ? "branchRun" : publication.kind]);
   switch (publication.kind) {
     case "run": {
       const { run } = publication;
+      if (run.branch !== undefined) writeBranch(writer, run.branch);
       writer.raw(bytesOfId(run.replica)).raw(run.publicKey).raw(run.previous).varint(run.first);
       writeEntries(writer, run.first, run.entries, undefined);
       for (const hash of run.hashes) writer.raw(hash);
@@ -55,6 +61,14 @@ export function encodePublication(publication: Publication): Uint8Array<ArrayBuf
         .raw(publication.publicKey)
         .raw(publication.whisper)
         .finish();
+    case "split": {
+      const { rest, branch } = publication.off;
+      writer.raw(bytesOfId(publication.replica));
+      return writer
+        .list(rest === undefined ? [] : [rest], writeForkedHead)
+        .list([branch], writeForkedHead)
+        .finish();
+    }
     case "began":
       return writer
         .list(publication.heads, (row, { replica, publicKey, from, to, hash }) => {
@@ -70,7 +84,9 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
     if (read !== version) throw new Malformed(`publication version ${read}`, "version");
     const kind = reader.u8();
     switch (kind) {
+      case kinds.branchRun:
       case kinds.run: {
+        const branch = kind === kinds.branchRun ? readBranch(reader) : undefined;
         const replica = replicaId(reader.raw(idBytes.replica));
         const publicKey = reader.raw(publicKeyBytes).slice();
         const previous = reader.raw(hashBytes).slice();
@@ -81,7 +97,10 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
         const signature = reader.raw(signatureBytes).slice();
         return {
           kind: "run",
-          run: { replica, publicKey, previous, first, entries, hashes, signature },
+          run: {
+            ...{ replica, publicKey, previous, first, entries, hashes, signature },
+            ...ifBranch(branch),
+          },
         };
       }
       case kinds.register: {
@@ -106,6 +125,13 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
           whisper: reader.rest().slice(),
         };
       }
+      case kinds.split: {
+        const replica = replicaId(reader.raw(idBytes.replica));
+        const [rest] = reader.list(1, readForkedHead);
+        const [branch] = reader.list(1, readForkedHead);
+        if (branch === undefined) throw new Malformed("a split without a branch");
+        return { kind: "split", replica, off: { kind: "split", rest, branch } };
+      }
       case kinds.began: {
         const heads = reader.list(limits.logsMax, (row) => {
           const replica = replicaId(row.raw(idBytes.replica));
@@ -119,4 +145,38 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
         throw new Malformed(`publication of unknown kind ${kind}`);
     }
   });
+}
+
+// A branch: signer 16 ‖ seq varint ‖ hash 32.
+
+const writeBranch = (writer: Writer, { signer, seq, hash }: Branch): Writer =>
+  writer.raw(bytesOfId(signer)).varint(seq).raw(hash);
+
+const readBranch = (reader: Reader): Branch => ({
+  signer: replicaId(reader.raw(idBytes.replica)),
+  seq: reader.varint(),
+  hash: reader.raw(hashBytes).slice(),
+});
+
+// Its head, or that of the log that it left: which may be a branch, too.
+
+function writeForkedHead(writer: Writer, head: LogHead): void {
+  const { replica, publicKey, from, to, hash, branch } = head;
+  writer.raw(bytesOfId(replica)).raw(publicKey).varint(from).varint(to).raw(hash);
+  writer.list(branch === undefined ? [] : [branch], (row, held) =>
+    writeBranch(row, held).raw(held.base),
+  );
+}
+
+function readForkedHead(reader: Reader): LogHead {
+  const replica = replicaId(reader.raw(idBytes.replica));
+  const publicKey = reader.raw(publicKeyBytes).slice();
+  const [from, to] = [reader.varint(), reader.varint()];
+  const hash = reader.raw(hashBytes).slice();
+  const [held] = reader.list(1, (row) => ({
+    branch: readBranch(row),
+    base: row.raw(hashBytes).slice(),
+  }));
+  const branch = held === undefined ? {} : ifHeldBranch(held.branch, held.base);
+  return { replica, publicKey, from, to, hash, ...branch };
 }

@@ -42,6 +42,8 @@ export interface HeadRow {
   readonly from: number;
   readonly to: number;
   readonly hash: Uint8Array;
+  /** Hash of the entry before `from`; zeros before seq 1. */
+  readonly base: Uint8Array;
   readonly branch: BranchRow | undefined;
 }
 
@@ -95,8 +97,6 @@ type OverQuota = typeof overQuota;
 interface Log extends HeadRow {
   readonly id: number;
   readonly space: number;
-  /** Hash of the entry before `from`; zeros before seq 1. */
-  readonly base: Uint8Array;
 }
 
 export class Tables {
@@ -401,8 +401,10 @@ export class Tables {
     const spaceId = makeSpace(this.#rows, space);
     const hash = run.hashes.subarray(-hashBytes);
     const { replica, publicKey, branch } = log ?? run;
-    const head = { replica, publicKey, from: log?.from ?? to + 1, to: run.last, hash, branch };
-    const logId = log?.id ?? this.#insertLog({ ...head, space: spaceId, base: run.previous });
+    const from = log?.from ?? to + 1;
+    const base = log?.base ?? run.previous;
+    const head = { replica, publicKey, from, to: run.last, hash, base, branch };
+    const logId = log?.id ?? this.#insertLog({ ...head, space: spaceId });
     if (log !== undefined) {
       this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, run.last, hash, logId);
     }
@@ -438,7 +440,8 @@ export class Tables {
     const log = this.#log(space, replica);
     const { from, to } = log ?? { from: 1, to: 0 };
     const branch = log ? log.branch : base.branch;
-    const head = log ? headOf(log) : { replica, publicKey, from, to, hash: zeroHash, branch };
+    const nothing = { replica, publicKey, from, to, hash: zeroHash, base: zeroHash, branch };
+    const head = log ? headOf(log) : nothing;
     if (seq < from - 1) return { kind: "begun", head, news: false };
     const isHeld = seq <= to;
     const held = log && isHeld ? this.#hashAt(log, seq) : zeroHash;
@@ -449,9 +452,10 @@ export class Tables {
       from: seq + 1,
       to: Math.max(to, seq),
       hash: isHeld ? head.hash : hash,
+      base: hash,
     };
     if (log === undefined) {
-      this.#insertLog({ ...begun, space: makeSpace(this.#rows, space), base: hash });
+      this.#insertLog({ ...begun, space: makeSpace(this.#rows, space) });
     } else {
       this.#dropUpTo(log, seq);
       this.#rows.run(
@@ -635,11 +639,4 @@ const logOf = (row: Row): Log => ({
         },
 });
 
-const headOf = ({ replica, publicKey, from, to, hash, branch }: Log): HeadRow => ({
-  replica,
-  publicKey,
-  from,
-  to,
-  hash,
-  branch,
-});
+const headOf = ({ id: _id, space: _space, ...head }: Log): HeadRow => head;

@@ -14,7 +14,7 @@ import {
   type SpaceTag,
   spaceTag,
 } from "@skein/shared/id/id.ts";
-import { type Branch, ifBranch } from "@skein/shared/log/branch.ts";
+import { type Branch, ifBranch, ifHeldBranch } from "@skein/shared/log/branch.ts";
 import type { Entry, Run } from "@skein/shared/log/entry.ts";
 import type {
   Appended,
@@ -373,10 +373,10 @@ const baseRowOf = ({ replica, publicKey, seq, hash, branch }: LogBase): BaseRow 
   branch: branch && branchRowOf(branch),
 });
 
-const headOf = ({ branch, ...row }: HeadRow): LogHead => ({
+const headOf = ({ branch, base, ...row }: HeadRow): LogHead => ({
   ...row,
   replica: replicaId(row.replica),
-  ...ifBranch(branch && branchOf(branch)),
+  ...ifHeldBranch(branch && branchOf(branch), base),
 });
 
 const branchOf = ({ signer, seq, hash }: BranchRow): Branch => ({

@@ -7,9 +7,12 @@
  * Invariants:
  *  1. An entry comes out when its log's previous entry and all its dependencies have.
  *  2. The frontier is the set of maximal elements of what has come out.
- *  3. Nothing is skipped: an entry that can do nothing (void, hollow) comes out without operations.
+ *  3. A branch (log/branch.ts) comes out from its own first entry on. Who depends on an entry of a log
+ *     that has forked may have seen either of two: any branch that has come that far will do.
+ *  4. Nothing is skipped: an entry that can do nothing (void, hollow) comes out without operations.
  */
 import { prefixOf, type ReplicaId, type ReplicaPrefix } from "../id/id.ts";
+import { type Branch, ifBranch } from "../log/branch.ts";
 import type { Plain } from "../log/plain.ts";
 import type { AppliedState, Dependency, ReadyEntry, WriterNonces } from "./store.ts";
 
@@ -22,6 +25,8 @@ export interface OpenedEntry {
   readonly plain: Plain | undefined;
   readonly nonces: WriterNonces;
   readonly openedAt: number;
+  /** Of the log, if it is one. */
+  readonly branch?: Branch;
 }
 
 /** An entry that came out, with its dependencies by full id. */
@@ -39,6 +44,10 @@ export class Delivery {
   readonly #queues = new Map<ReplicaId, OpenedEntry[]>();
   /** Known replicas by the prefix that dependencies use. */
   readonly #byPrefix = new Map<ReplicaPrefix, ReplicaId[]>();
+  /** Where each branch begins: the seq before its own first entry. */
+  readonly #begins = new Map<ReplicaId, number>();
+  /** The branches of a signer's log. */
+  readonly #branches = new Map<ReplicaId, ReplicaId[]>();
   /** Whose entries may come out: others wait, their log is kept. */
   readonly #isAdmitted: (replica: ReplicaId) => boolean;
 
@@ -62,7 +71,7 @@ export class Delivery {
   }
 
   appliedTo(replica: ReplicaId): number {
-    return this.#vector.get(replica) ?? 0;
+    return this.#vector.get(replica) ?? this.#begins.get(replica) ?? 0;
   }
 
   /** The seq after everything of this log that came out or waits here. */
@@ -74,8 +83,14 @@ export class Delivery {
     return this.#queues.get(replica)?.length ?? 0;
   }
 
-  /** A replica exists: dependencies may name it. */
-  know(replica: ReplicaId): void {
+  /** A log exists: dependencies may name it. @param branch if it is one. */
+  know(replica: ReplicaId, branch?: Branch): void {
+    if (branch !== undefined && !this.#begins.has(replica)) {
+      this.#begins.set(replica, branch.seq - 1);
+      const others = this.#branches.get(branch.signer) ?? [];
+      this.#branches.set(branch.signer, [...others, replica].sort());
+      this.know(branch.signer);
+    }
     const prefix = prefixOf(replica);
     const known = this.#byPrefix.get(prefix);
     if (known === undefined) this.#byPrefix.set(prefix, [replica]);
@@ -84,10 +99,10 @@ export class Delivery {
 
   /** The next entry of its log: `nextSeq` of it. */
   add(entry: OpenedEntry): void {
+    this.know(entry.replica, entry.branch);
     if (entry.seq !== this.nextSeq(entry.replica)) {
       throw new Error(`entry ${entry.seq} where ${this.nextSeq(entry.replica)} comes next`);
     }
-    this.know(entry.replica);
     const queue = this.#queues.get(entry.replica);
     if (queue === undefined) this.#queues.set(entry.replica, [entry]);
     else queue.push(entry);
@@ -124,8 +139,11 @@ export class Delivery {
       if (named === undefined) return undefined;
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
-        if (this.appliedTo(replica) < seq) return undefined;
-        deps.push({ replica, seq });
+        const one = [replica, ...(this.#branches.get(replica) ?? [])].find(
+          (each) => (this.#vector.get(each) ?? 0) >= seq,
+        );
+        if (one === undefined) return undefined;
+        deps.push({ replica: one, seq });
       }
     }
     return deps;
@@ -138,6 +156,11 @@ export class Delivery {
       const head = this.#frontier.get(dependency.replica);
       if (head !== undefined && head <= dependency.seq) this.#frontier.delete(dependency.replica);
     }
+    if (entry.branch?.seq === seq) {
+      const { signer } = entry.branch;
+      // What both have in common comes before it.
+      if ((this.#frontier.get(signer) ?? seq) < seq) this.#frontier.delete(signer);
+    }
     this.#frontier.set(replica, seq);
     const lamport = entry.plain?.lamport ?? this.#lamport;
     this.#lamport = Math.max(this.#lamport, lamport);
@@ -149,5 +172,8 @@ export class Delivery {
 export function readyOf({ entry, deps, lamport }: DeliveredEntry, appliedAtMs: number): ReadyEntry {
   const { replica, seq, hash, plain, nonces, openedAt } = entry;
   const [document, operations] = [plain?.document, plain?.operations ?? []];
-  return { replica, seq, hash, lamport, deps, document, operations, nonces, openedAt, appliedAtMs };
+  return {
+    ...{ replica, seq, hash, lamport, deps, document, operations, nonces, openedAt, appliedAtMs },
+    ...ifBranch(entry.branch),
+  };
 }

@@ -11,11 +11,13 @@ import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import { covers } from "../clock/version-vector.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
-import type { LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type { LogHead, Split, StoredRegister, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
 import { beginningWith } from "./key.ts";
 import { beginLog } from "./log-beginning.ts";
+import { splitLog } from "./log-split.ts";
+import type { HeadRow } from "./segment-rows.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -26,6 +28,7 @@ import type {
   Installing,
   OwnAppend,
   ReadyEntry,
+  TakenApart,
   WriterBase,
 } from "./store.ts";
 import type { Installation } from "./snapshot/install.ts";
@@ -37,6 +40,8 @@ import { replaceTail } from "./tail-rows.ts";
 interface WriterRow {
   readonly lamport: number;
   readonly named: ReadonlyMap<ReplicaId, number>;
+  /** The log has forked: own entries go on in that branch. */
+  readonly next?: ReplicaId;
 }
 
 const leaderEpochKey = "epoch";
@@ -59,14 +64,26 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     });
   }
 
+  async ownLog(space: SpaceTag, replica: ReplicaId): Promise<ReplicaId> {
+    return this.#kv.read([stores.writers], async (tx) => {
+      let log = replica;
+      for (let row = await writerRow(tx, space, log); row?.next !== undefined;) {
+        log = row.next;
+        row = await writerRow(tx, space, log);
+      }
+      return log;
+    });
+  }
+
   async writerBase(space: SpaceTag, replica: ReplicaId): Promise<WriterBase> {
     return this.#kv.read([stores.heads, stores.writers, stores.applied], async (tx) => {
       const [head, writer, applied] = await Promise.all([
         readHead(tx, space, replica),
-        tx.get(stores.writers, [space, replica]) as Promise<WriterRow | undefined>,
+        writerRow(tx, space, replica),
         appliedOf(tx, space),
       ]);
-      return { head, lamport: writer?.lamport ?? 0, named: writer?.named ?? new Map(), applied };
+      const { lamport = 0, named = new Map<ReplicaId, number>(), next } = writer ?? {};
+      return { head, lamport, named, applied, ...(next !== undefined && { next }) };
     });
   }
 
@@ -78,6 +95,8 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     named: ReadonlyMap<ReplicaId, number>,
   ): Promise<OwnAppend> {
     return this.#kv.write([...appendingStores, stores.writers], "strict", async (tx) => {
+      const writer = await writerRow(tx, space, run.replica);
+      if (writer?.next !== undefined) return { kind: "branched", into: writer.next };
       const head = await readHead(tx, space, run.replica);
       if (!isSame(head, base.head)) return { kind: "moved" };
       const [outcome] = await appendRuns(tx, this.#suite, space, [run]);
@@ -188,6 +207,35 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     }
   }
 
+  async takeApart(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    split: Split,
+    isOwn: boolean,
+  ): Promise<TakenApart> {
+    const { begin, installedStores } = await loadInstall();
+    const scope = [stores.applied, stores.writers, ...appendingStores, ...installedStores];
+    const body = async (tx: Writing): Promise<TakenApart> => {
+      const applied = await appliedOf(tx, space);
+      if (applied.version !== before.version) return { kind: "moved" };
+      const { replica, branch } = split;
+      const isApplied = (applied.vector.get(replica) ?? 0) >= branch.seq;
+      if (isApplied && !(await holdsAll(tx, space))) return { kind: "stuck" };
+      const off = await splitLog(tx, this.#suite, space, split);
+      if (off.kind === "moved") return off;
+      if (isOwn) await goOnIn(tx, space, replica, off.branch);
+      if (isApplied) {
+        await begin(tx, space);
+        const version = applied.version + 1;
+        tx.put(stores.applied, space, { ...nothingApplied, version });
+      }
+      return off;
+    };
+    const outcome = await this.#asLeader(leaderEpoch, "strict", scope, body);
+    return outcome === "fenced" ? { kind: "fenced" } : outcome;
+  }
+
   async fill(
     space: SpaceTag,
     leaderEpoch: number,
@@ -234,6 +282,37 @@ const loadInstall = () => import("./snapshot/install.ts");
 /** Ends an installation without effect. */
 class Forked extends Error {}
 
+const writerRow = async (
+  tx: Reading,
+  space: SpaceTag,
+  replica: ReplicaId,
+): Promise<WriterRow | undefined> =>
+  (await tx.get(stores.writers, [space, replica])) as WriterRow | undefined;
+
+/** What this device appended to the log is the branch now, and so is what it appends next. */
+async function goOnIn(
+  tx: Writing,
+  space: SpaceTag,
+  replica: ReplicaId,
+  branch: LogHead,
+): Promise<void> {
+  const held = await writerRow(tx, space, replica);
+  const { lamport, named } = held ?? { lamport: 0, named: new Map<ReplicaId, number>() };
+  const left: WriterRow = { lamport, named, next: branch.replica };
+  const grown: WriterRow = { lamport, named: new Map([...named, [branch.replica, branch.to]]) };
+  tx.put(stores.writers, [space, replica], left);
+  tx.put(stores.writers, [space, branch.replica], grown);
+}
+
+/** Whether all logs are held from their beginning: a branch from its own first entry. */
+async function holdsAll(tx: Reading, space: SpaceTag): Promise<boolean> {
+  const rows = await tx.range(stores.heads, beginningWith(space));
+  return rows.every(({ value }) => {
+    const { from, branch } = value as HeadRow;
+    return from <= (branch?.seq ?? 1);
+  });
+}
+
 /** 0 while nobody has ever led. */
 const leaderEpochOf = async (tx: Reading): Promise<number> =>
   ((await tx.get(stores.leadership, leaderEpochKey)) as number | undefined) ?? 0;
@@ -256,8 +335,8 @@ function assertStep(
     throw new Error(`applied version ${after.version} after ${before.version}`);
   }
   const vector = new Map(before.vector);
-  for (const { replica, seq, deps } of entries) {
-    const applied = vector.get(replica) ?? 0;
+  for (const { replica, seq, deps, branch } of entries) {
+    const applied = vector.get(replica) ?? (branch === undefined ? 0 : branch.seq - 1);
     if (seq !== applied + 1) throw new Error(`${replica}:${seq} after ${replica}:${applied}`);
     for (const dep of deps) {
       if (covers(vector, dep.replica, dep.seq)) continue;

@@ -21,6 +21,7 @@ import { postKind, understandChannel } from "../chat/post.ts";
 import { readPeer } from "../crdt/engine/peer.ts";
 import { messageOf } from "../crdt/op/channel.ts";
 import type { DocumentId, ReplicaId } from "../id/id.ts";
+import { signerOf } from "../log/branch.ts";
 import type { KeptMessage } from "./message-rows.ts";
 import type { KeptOperation } from "./operation-rows.ts";
 import type { ReadyEntry } from "./store.ts";
@@ -62,18 +63,20 @@ export function placedIn(
 ): PlacedOperation[] {
   const placed: PlacedOperation[] = [];
   for (const entry of entries) {
-    const { replica, seq, lamport, hash, deps, document, appliedAtMs, nonces } = entry;
+    const { seq, lamport, hash, deps, document, appliedAtMs, nonces } = entry;
     if (document === undefined) continue;
     for (const [index, { kind, payload }] of entry.operations.entries()) {
       if (modelOf(kind) === "clock") {
         const timeMs = decode(payload, (reader) => reader.varint());
         if (isMalformed(timeMs)) continue;
-        clocks.set(replica, timeMs);
-        ticked.add(replica);
+        clocks.set(entry.replica, timeMs);
+        ticked.add(entry.replica);
         continue;
       }
       const nonceAt = (opened: number) => nonces.get(opened);
-      const timeMs = clocks.get(replica);
+      const timeMs = clocks.get(entry.replica);
+      // An engine's peers are derived from whose key signs the log, also on a branch of it.
+      const replica = modelOf(kind) === "tail" ? signerOf(entry) : entry.replica;
       const stamp = { id: { replica, seq, index }, lamport };
       placed.push({ ...stamp, kind, payload, hash, deps, timeMs, appliedAtMs, document, nonceAt });
     }

@@ -7,6 +7,8 @@ import type { OpenedEntry } from "./delivery.ts";
 import type { KeptOperation } from "./operation-rows.ts";
 
 export interface Gate {
+  /** That log is a branch of the signer's: its entries are the same device's. */
+  know(branch: ReplicaId, signer: ReplicaId): void;
   /** Monotone: a replica that was admitted stays admitted. */
   admitted(replica: ReplicaId): boolean;
   /**

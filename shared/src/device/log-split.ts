@@ -5,6 +5,7 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { ifBranch } from "../log/branch.ts";
 import type { Split, SplitOff } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { beginningWith, partOf } from "./key.ts";
@@ -61,7 +62,7 @@ export async function splitLog(
       tx.put(stores.segments, [space, into, end + 1], segmentAfter(suite, hash, cut.behind));
     }
   }
-  await copySessions(tx, space, replica, into);
+  await moveSessions(tx, space, replica, into, end);
 
   const split: HeadRow = {
     publicKey: head.publicKey,
@@ -70,7 +71,7 @@ export async function splitLog(
     hash: head.hash,
     tail: Math.max(head.tail, end + 1),
     base: hash,
-    branch,
+    ...ifBranch(branch),
   };
   tx.put(stores.heads, [space, into], split);
   const isGone = end === 0;
@@ -120,14 +121,17 @@ async function readRuns(log: LogRows, seq: number) {
   return read;
 }
 
-/** A branch goes on with writer sessions that were opened before it. */
-async function copySessions(
+/** A branch goes on with writer sessions that were opened before it; the log has lost those behind. */
+async function moveSessions(
   tx: Writing,
   space: SpaceTag,
   replica: ReplicaId,
   into: ReplicaId,
+  end: number,
 ): Promise<void> {
   for (const { key, value } of await tx.range(stores.sessions, beginningWith(space, replica))) {
-    tx.put(stores.sessions, [space, into, partOf<number>(key, 2)], value);
+    const seq = partOf<number>(key, 2);
+    tx.put(stores.sessions, [space, into, seq], value);
+    if (seq > end) tx.delete(stores.sessions, key);
   }
 }

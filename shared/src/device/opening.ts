@@ -7,6 +7,7 @@ import { decode } from "../bytes/reader.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import { openRun } from "../crypto/seal.ts";
 import type { EpochId, ReplicaId } from "../id/id.ts";
+import { ifBranch } from "../log/branch.ts";
 import type { Entry, Run } from "../log/entry.ts";
 import type { Plain } from "../log/plain.ts";
 import type { OpenedEntry } from "./delivery.ts";
@@ -65,7 +66,7 @@ export async function openEntries(
       const nonce = await nonceAt(opening, replica, at, nonces);
       if (nonce !== undefined) own.set(at, nonce);
     }
-    opened.push({ replica, seq, hash, plain, nonces: own, openedAt });
+    opened.push({ replica, seq, hash, plain, nonces: own, openedAt, ...ifBranch(run.branch) });
   }
   return { opened, unknownEpoch: undefined };
 }

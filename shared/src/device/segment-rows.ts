@@ -4,7 +4,7 @@
  * that hold a seq the later counts, and who walks a log takes from each what comes next.
  */
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
-import { type Branch, ifBranch } from "../log/branch.ts";
+import { type Branch, ifHeldBranch } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { LogHead } from "../log/store.ts";
@@ -38,8 +38,11 @@ export const headRow = async (
 
 export const headOf = (
   replica: ReplicaId,
-  { publicKey, from, to, hash, branch }: HeadRow,
-): LogHead => ({ replica, publicKey, from, to, hash, ...ifBranch(branch) });
+  { publicKey, from, to, hash, base, branch }: HeadRow,
+): LogHead => ({
+  ...{ replica, publicKey, from, to, hash },
+  ...ifHeldBranch(branch, base ?? zeroHash),
+});
 
 /** Hash of the entry before `from`; zeros before seq 1. */
 export const baseOf = ({ base }: HeadRow): Uint8Array => base ?? zeroHash;

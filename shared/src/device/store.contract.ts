@@ -154,7 +154,7 @@ export function deviceStoreContract(name: string, open: () => Promise<KvUnderTes
                 const held = base.head?.to ?? 0;
                 const run = held === log.length ? tip.run(1) : log.slice(held + 1, held + 1);
                 const outcome = await store.appendOwn(space, base, run, run.first, new Map());
-                if (outcome.kind === "moved") continue;
+                if (outcome.kind !== "appended") continue;
                 if (held === log.length) log.runOf(run.entries);
                 appended.push(outcome.head.to);
                 break;

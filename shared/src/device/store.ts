@@ -9,13 +9,22 @@
  *     one transaction that checks the leader's epoch and the state's version.
  *  3. A leader whose epoch is not the newest changes nothing.
  *  4. Entries are applied in causal order; `applied.vector` never goes back, except to a snapshot's
- *     (`install`): what the logs hold beyond that is applied again.
+ *     (`install`), or to the beginning where a log is taken apart (`takeApart`): what the logs hold
+ *     beyond that is applied again.
  *  5. What of a snapshot has not come is missing from the read models, is told to be, and is put in its
  *     place by `fill` as if it had been there from the start.
  */
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { RepairableStore } from "../log/damage.ts";
-import type { LogHead, LogStore, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type { Branch } from "../log/branch.ts";
+import type {
+  LogHead,
+  LogStore,
+  Split,
+  SplitOff,
+  StoredRegister,
+  VerifiedRun,
+} from "../log/store.ts";
 import type { Installation } from "./snapshot/install.ts";
 import type { PendingPart } from "./snapshot/pending-rows.ts";
 
@@ -55,6 +64,8 @@ export interface ReadyEntry {
   readonly openedAt: number;
   /** When this device applied it: for display. */
   readonly appliedAtMs: number;
+  /** Of the log, if it is one. */
+  readonly branch?: Branch;
 }
 
 /** Session nonces of one log by the seq of the entry that opened the session. */
@@ -66,6 +77,8 @@ export interface WriterBase {
   readonly head: LogHead | undefined;
   /** Lamport time of the newest own entry. */
   readonly lamport: number;
+  /** The log has forked: own entries go on there, and this base is nobody's. */
+  readonly next?: ReplicaId;
   /** The frontier that own entries have named already, by replica; of this one, itself the newest. */
   readonly named: ReadonlyMap<ReplicaId, number>;
   readonly applied: AppliedState;
@@ -74,7 +87,9 @@ export interface WriterBase {
 export type OwnAppend =
   | { readonly kind: "appended"; readonly head: LogHead }
   /** Another tab was first: read the base again and seal anew. */
-  | { readonly kind: "moved" };
+  | { readonly kind: "moved" }
+  /** It has forked, and what this device wrote is that branch of it now: go on there. */
+  | { readonly kind: "branched"; readonly into: ReplicaId };
 
 /** `moved`: somebody was there before; read again. `fenced`: another tab leads. No effect, both. */
 export type Application = "applied" | "fenced" | "moved";
@@ -84,6 +99,9 @@ export type Filling = Application | "refused";
 /** Beside those: the device holds another entry where the manifest's logs end. No effect. */
 export type Installing = Filling | "forked";
 
+/** Beside an application's outcomes. `stuck`: not everything is held that would have to be applied anew. */
+export type TakenApart = SplitOff | { readonly kind: "fenced" | "stuck" };
+
 export interface DeviceStore extends LogStore, RepairableStore {
   /** Makes the caller the leader: the epoch that all its transactions must carry. Strict. */
   takeLeadership(): Promise<number>;
@@ -91,6 +109,8 @@ export interface DeviceStore extends LogStore, RepairableStore {
   /** Nonce of the writer session which that entry opens; undefined if it is not held or opens none. */
   sessionNonce(space: SpaceTag, replica: ReplicaId, seq: number): Promise<Uint8Array | undefined>;
 
+  /** Where this device's own entries go on: its replica's log, or the branch of it that it wrote. */
+  ownLog(space: SpaceTag, replica: ReplicaId): Promise<ReplicaId>;
   writerBase(space: SpaceTag, replica: ReplicaId): Promise<WriterBase>;
   /** One own entry, strict, with the Lamport time and frontier it was built with. */
   appendOwn(
@@ -151,6 +171,20 @@ export interface DeviceStore extends LogStore, RepairableStore {
     before: AppliedState,
     installation: Installation,
   ): Promise<Installing>;
+
+  /**
+   * Takes a log apart (`LogStore.split`). Where something of the branch was applied under the log's id,
+   * all read models begin anew, empty, in the same transaction: what the logs hold is applied again.
+   * `stuck`, without effect, where they do not hold all of it. Strict.
+   * @param isOwn who appends to it here goes on with the branch (`ownLog`).
+   */
+  takeApart(
+    space: SpaceTag,
+    leaderEpoch: number,
+    before: AppliedState,
+    split: Split,
+    isOwn: boolean,
+  ): Promise<TakenApart>;
 
   /**
    * Puts a pending part in its place. `moved` when it is not pending (any more): nothing is left to

@@ -20,6 +20,7 @@ import type { RawOperation } from "../crdt/crdt.ts";
 import { type EntrySealer, sealEntry } from "../crypto/seal.ts";
 import type { Env } from "../env.ts";
 import { type DocumentId, prefixOf, type ReplicaId } from "../id/id.ts";
+import { ifBranch } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { WriterSession } from "../log/entry.ts";
@@ -74,9 +75,9 @@ class NotBuilt extends Error {
 
 interface Sealed {
   readonly base: LogHead | undefined;
-  readonly run: VerifiedRun;
+  readonly run: Omit<VerifiedRun, "replica" | "branch">;
   readonly lamport: number;
-  readonly named: ReadonlyMap<ReplicaId, number>;
+  readonly deps: readonly Dependency[];
   readonly openedAt: number;
   /** The time that it says, if it says one. */
   readonly clockAtMs: number | undefined;
@@ -96,10 +97,13 @@ export class Writer {
   #sealed: Sealed | undefined;
   #running = false;
   #troubled = false;
+  /** Where own entries go: the replica's log, or a branch of it that this device wrote. */
+  #log: ReplicaId;
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.nonce = options.env.random.bytes(16);
+    this.#log = options.sealer.replica;
   }
 
   /** Operations that are not committed yet. */
@@ -172,18 +176,24 @@ export class Writer {
   /** One entry; undefined when it was one that only merges dependencies, or another tab was first. */
   async #write(queued: Queued): Promise<WrittenEntry | undefined> {
     const { store, sealer } = this.#options;
-    const base = await store.writerBase(sealer.space, sealer.replica);
+    const base = await store.writerBase(sealer.space, this.#log);
+    if (base.next !== undefined) {
+      this.#log = base.next;
+      return undefined;
+    }
     if (this.#sealed === undefined || this.#sealed.base?.to !== base.head?.to) {
       this.#sealed = await this.#seal(base, queued);
     }
     const sealed = this.#sealed;
-    const outcome = await store.appendOwn(
-      sealer.space,
-      base,
-      sealed.run,
-      sealed.lamport,
-      sealed.named,
-    );
+    const { deps, lamport } = sealed;
+    const run = { ...sealed.run, replica: this.#log, ...ifBranch(base.head?.branch) };
+    const named = namedAfter(base.named, [...deps, { replica: this.#log, seq: run.first }]);
+    const outcome = await store.appendOwn(sealer.space, base, run, lamport, named);
+    if (outcome.kind === "branched") {
+      // Taken apart since the base was read. What was sealed stands: headers name the signer of both.
+      this.#log = outcome.into;
+      return undefined;
+    }
     this.#sealed = undefined;
     if (outcome.kind === "moved") return undefined;
     this.#openedAt ??= sealed.openedAt;
@@ -203,7 +213,7 @@ export class Writer {
         : { kind: "continues", distance: seq - openedAt };
 
     const news = base.applied.frontier.filter(
-      ({ replica, seq: to }) => replica !== sealer.replica && to > (base.named.get(replica) ?? 0),
+      ({ replica, seq: to }) => replica !== this.#log && to > (base.named.get(replica) ?? 0),
     );
     const deps = news.slice(0, dependenciesMax);
     // More heads than one entry may name are merged by entries that do nothing else.
@@ -244,8 +254,7 @@ export class Writer {
       if (!(cause instanceof RangeError)) throw cause;
       throw new NotBuilt("operations fit no entry", { cause });
     });
-    const run: VerifiedRun = {
-      replica: sealer.replica,
+    const run = {
       publicKey: sealer.publicKey,
       first: seq,
       entries: [entry],
@@ -253,9 +262,8 @@ export class Writer {
       previous,
       hashes: [hash],
     };
-    const named = namedAfter(base.named, [...deps, { replica: sealer.replica, seq }]);
     const clockAtMs = saysTime ? now : undefined;
-    return { base: base.head, run, lamport, named, openedAt, clockAtMs, index, carries };
+    return { base: base.head, run, lamport, deps, openedAt, clockAtMs, index, carries };
   }
 
   /**
@@ -263,7 +271,7 @@ export class Writer {
    * newest entries from others: until they are applied, only they themselves say theirs.
    */
   async #lamportBefore({ head, lamport, named, applied }: WriterBase): Promise<number> {
-    const { replica } = this.#options.sealer;
+    const replica = this.#log;
     const isKnown = (vector: ReadonlyMap<ReplicaId, number>): boolean =>
       (vector.get(replica) ?? 0) >= (head?.to ?? 0);
     if (head === undefined || isKnown(named) || isKnown(applied.vector)) return lamport;
@@ -277,16 +285,18 @@ export class Writer {
   }
 
   /** 0 where the newest entry cannot be opened. */
-  async #lamportOf({ to: first, hash }: LogHead): Promise<number> {
+  async #lamportOf({ to: first, hash, branch }: LogHead): Promise<number> {
     const { store, sealer } = this.#options;
-    const { space, replica, keyring } = sealer;
+    const { space, keyring } = sealer;
+    const replica = this.#log;
     const run = await store.read(space, replica, first, 1);
     const hashes =
       first === 1 ? [zeroHash] : await store.hashes(space, replica, first - 1, first - 1);
     const [entry] = run?.entries ?? [];
     const [previous] = hashes;
     if (entry === undefined || previous === undefined) return 0;
-    const newest = { replica, first, entries: [entry], previous, hashes: [hash] };
+    const place = { replica, first, ...ifBranch(branch) };
+    const newest = { ...place, entries: [entry], previous, hashes: [hash] };
     const opening: Opening = {
       keyring,
       sessionNonce: (of, seq) => store.sessionNonce(space, of, seq),

@@ -52,7 +52,7 @@ export function branchContract({ fresh, freshStore }: BranchSubject): void {
     ...log.head,
     replica: into,
     from,
-    branch: branchOf(log, seq),
+    branch: { ...branchOf(log, seq), base: log.hashAt(from - 1) },
   });
   /** What of `log` is held under the branch's id, from `from` on. */
   const expectBranch = (store: LogStore, log: TestLog, from: number, into: ReplicaId = branchId) =>

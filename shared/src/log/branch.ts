@@ -8,7 +8,6 @@
  * They do nothing there.
  */
 import { bytesOfId, idBytes, replicaId, type ReplicaId } from "../id/id.ts";
-import type { Run } from "./entry.ts";
 import { publicKeyBytes, replicaIdOf } from "./replica-key.ts";
 import { compareBytes, equalBytes } from "../bytes/bytes.ts";
 import type { VerifyingSuite } from "./suite.ts";
@@ -21,6 +20,12 @@ export interface Branch {
   readonly seq: number;
   /** The branch's own entry there. */
   readonly hash: Uint8Array;
+}
+
+/** A branch as it is held. */
+export interface HeldBranch extends Branch {
+  /** Hash of the entry before the first that is held; zeros before seq 1. */
+  readonly base: Uint8Array;
 }
 
 const branchLabel = "skein/fork";
@@ -37,8 +42,13 @@ export const staysInLog = (hash: Uint8Array, other: Uint8Array): boolean =>
   compareBytes(hash, other) < 0;
 
 /** Whose key signs a log, and whom its headers name. */
-export const signerOf = ({ replica, branch }: Pick<Run, "replica" | "branch">): ReplicaId =>
-  branch?.signer ?? replica;
+export const signerOf = ({
+  replica,
+  branch,
+}: {
+  readonly replica: ReplicaId;
+  readonly branch?: Branch;
+}): ReplicaId => branch?.signer ?? replica;
 
 /** Whether a log of that id is signed by that key. */
 export function isKeyOf(
@@ -64,8 +74,21 @@ export function holdsItsFirst(
 }
 
 /** For rows and runs: the branch, if it is one. */
-export const ifBranch = (branch: Branch | undefined): { readonly branch?: Branch } =>
-  branch === undefined ? {} : { branch };
+export const ifBranch = (branch: Branch | undefined): { readonly branch?: Branch } => {
+  if (branch === undefined) return {};
+  const { signer, seq, hash } = branch;
+  return { branch: { signer, seq, hash } };
+};
+
+/** For heads. */
+export const ifHeldBranch = (
+  branch: Branch | undefined,
+  base: Uint8Array,
+): { readonly branch?: HeldBranch } => {
+  if (branch === undefined) return {};
+  const { signer, seq, hash } = branch;
+  return { branch: { signer, seq, hash, base } };
+};
 
 /**
  * The seq after which a log of which nothing is held begins with that run: 0, but a branch may begin

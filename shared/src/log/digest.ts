@@ -5,6 +5,9 @@
  * collision-free hashing", 1997). XOR finds honest differences. A member who crafts the heads of
  * more than a hundred logs can make one cancel out; what is pushed as it comes does not ask it.
  */
+import { bytesOfId } from "../id/id.ts";
+import type { LogHead } from "./store.ts";
+
 export const digestBytes = 16;
 
 class XorDigest {
@@ -41,6 +44,16 @@ class XorDigest {
 
 /** Over the hash of each log's head. */
 export class LogDigest extends XorDigest {}
+
+/**
+ * What a log adds to the digest. A branch (log/branch.ts) has the same head as the log that it left in
+ * the hands of whoever has not taken that apart yet: its id makes the difference.
+ */
+export function digestedHead({ replica, hash, branch }: LogHead): Uint8Array {
+  if (branch === undefined) return hash;
+  const id = bytesOfId(replica);
+  return id.map((byte, index) => byte ^ (hash[index] ?? 0));
+}
 
 /** Over the bodyHash of each register. */
 export class RegisterDigest extends XorDigest {}

@@ -3,7 +3,7 @@
  * it, tests and the simulator do, and it is the plainest statement of what a store must answer.
  * Nothing here outlives the process, so whoever uses it says in `greet` that it is not durable.
  */
-import { beginsAfter, type Branch, ifBranch } from "./branch.ts";
+import { beginsAfter, type Branch, ifBranch, ifHeldBranch } from "./branch.ts";
 import { compareBytes, equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Entry, lastSeq, type Run, runEntriesMax } from "./entry.ts";
@@ -257,7 +257,7 @@ const headOf = (replica: ReplicaId, log: Log): LogHead => ({
   from: log.from,
   to: toOf(log),
   hash: hashAt(log, toOf(log)),
-  ...ifBranch(log.branch),
+  ...ifHeldBranch(log.branch, log.base),
 });
 
 const toOf = (log: Log): number => log.from - 1 + log.entries.length;

@@ -4,7 +4,7 @@
  * every implementation to the same rules.
  */
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
-import type { Branch } from "./branch.ts";
+import type { Branch, HeldBranch } from "./branch.ts";
 import type { Run } from "./entry.ts";
 
 /**
@@ -18,8 +18,8 @@ export interface LogHead {
   readonly from: number;
   readonly to: number;
   readonly hash: Uint8Array;
-  /** Where the log is a branch of another. It begins at `branch.seq` or before. */
-  readonly branch?: Branch;
+  /** Where the log is a branch of another. */
+  readonly branch?: HeldBranch;
 }
 
 /** A run whose chain and head signature were checked against the entry before it. */

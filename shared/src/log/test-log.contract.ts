@@ -254,7 +254,7 @@ const plainHead = ({ publicKey, hash, branch, ...rest }: LogHead) => ({
   ...rest,
   publicKey: plain(publicKey),
   hash: plain(hash),
-  branch: branch && { ...branch, hash: plain(branch.hash) },
+  branch: branch && { ...branch, hash: plain(branch.hash), base: plain(branch.base) },
 });
 
 export const plainEntry = ({ epoch, writer, body }: Entry) => ({

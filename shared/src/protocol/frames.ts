@@ -394,6 +394,30 @@ export const layouts: { readonly [T in FrameType]: Layout<FrameByType[T]> } = {
     }),
   },
 
+  branch: {
+    number: 0x1c,
+    write(writer, frame) {
+      assertSeq(frame.seq);
+      assertSeq(frame.from);
+      writer
+        .varint(frame.space)
+        .fixed(frame.publicKey, publicKeyBytes)
+        .varint(frame.seq)
+        .fixed(frame.hash, hashBytes)
+        .varint(frame.from)
+        .fixed(frame.base, hashBytes);
+    },
+    read: (reader) => ({
+      type: "branch",
+      space: reader.varint(),
+      publicKey: reader.raw(publicKeyBytes),
+      seq: readSeq(reader),
+      hash: reader.raw(hashBytes),
+      from: readSeq(reader),
+      base: reader.raw(hashBytes),
+    }),
+  },
+
   invite: {
     number: 0x20,
     write(writer, frame) {

@@ -31,6 +31,8 @@ export const limits = {
   spacesMax: 64,
   /** Logs of one space: a delivery clock over all of them fits a register. */
   logsMax: 3_000,
+  /** Branches of one replica's log: copies of a profile are few. */
+  branchesMax: 16,
   /** Rows in one `heads`, `versions` or `stored` frame: 3,000 of at most 64 bytes fit a frame. */
   rowsMax: 3_000,
   /** Hashes in one `hashes` frame: 131 KB, and the search for a fork halves its range anyway. */

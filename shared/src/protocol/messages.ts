@@ -120,6 +120,18 @@ export type Frame =
       readonly hash: Uint8Array;
     }
   | {
+      /** The sender holds a branch of that key's log, `from` on; comes before all else about it. */
+      readonly type: "branch";
+      readonly space: number;
+      readonly publicKey: Uint8Array;
+      /** The branch's own first entry. */
+      readonly seq: number;
+      readonly hash: Uint8Array;
+      readonly from: number;
+      /** Hash of the entry before `from`; zeros before seq 1. */
+      readonly base: Uint8Array;
+    }
+  | {
       readonly type: "invite";
       readonly space: number;
       readonly request: number;
@@ -183,6 +195,12 @@ export type Frame =
       readonly code: Code | 0;
       readonly detail: string;
     };
+
+/** Bits of `greet.capabilities`. */
+export const capabilities = {
+  /** Understands `branch`. Who does not is told of no branch. */
+  branches: 1,
+} as const;
 
 export interface Hello {
   readonly type: "hello";

@@ -49,10 +49,12 @@ const nothingShown: Shown = { delivered: new Map(), read: new Map() };
 
 /** Whose logs have receipts here. */
 export interface LedgerOwner {
-  /** This device. */
-  readonly self: ReplicaId;
-  /** Greatest seq of this device's own log. */
+  /** Where this device's own entries go on. */
+  log(): ReplicaId;
+  /** Greatest seq there. */
   head(): number;
+  /** Whose log that is, or is a branch of (log/branch.ts). */
+  signerOf(log: ReplicaId): ReplicaId;
   /** Whether a replica is a device of this person, this one included. */
   isMine(replica: ReplicaId): boolean;
 }
@@ -161,16 +163,15 @@ export class ReceiptLedger implements Evidence {
     for (const [author, seq] of vector) {
       this.#extend(trails, author, seq, atMs);
       // Whose clock or mark covers it has committed it, and goes on having it when they leave.
-      if (author !== replica) this.#extend(this.#stored, author, seq, atMs);
+      if (this.#owner.signerOf(author) !== replica) this.#extend(this.#stored, author, seq, atMs);
     }
     if (trails.size > 0) trailsByReplica.set(replica, trails);
   }
 
   #extend(trails: Map<ReplicaId, Trail>, author: ReplicaId, seq: number, atMs: number): void {
     if (!this.#owner.isMine(author)) return;
-    const { self } = this.#owner;
     // Nobody has what does not exist yet, whatever they claim.
-    const claimed = author === self ? Math.min(seq, this.#owner.head()) : seq;
+    const claimed = author === this.#owner.log() ? Math.min(seq, this.#owner.head()) : seq;
     const before = trails.get(author) ?? [];
     const after = extendTrail(before, claimed, atMs);
     if (after === before) return;

@@ -9,6 +9,8 @@ const member = (letter: string) => letter.repeat(32) as MemberId;
 const replica = (name: string) => name.padEnd(32, "0") as ReplicaId;
 const [me, ben, cleo] = [member("a"), member("b"), member("c")];
 const [self, myPhone] = [replica("a1"), replica("a2")];
+/** Where this device's own entries go on after its log has forked. */
+const branch = replica("a3");
 const [bens, bensPhone, cleos] = [replica("b1"), replica("b2"), replica("c1")];
 const general = "11".repeat(8) as DocumentId;
 const random = "22".repeat(8) as DocumentId;
@@ -18,11 +20,13 @@ const devices = new Map<MemberId, readonly ReplicaId[]>([
   [ben, [bens, bensPhone]],
   [cleo, [cleos]],
 ]);
-const roster: Roster = { me, self, replicasOf: (whom) => devices.get(whom) ?? [] };
+const signerOf = (log: ReplicaId): ReplicaId => (log === branch ? self : log);
+const roster: Roster = { me, self, signerOf, replicasOf: (whom) => devices.get(whom) ?? [] };
 const owner: LedgerOwner = {
-  self,
+  log: () => self,
   head: () => 100,
-  isMine: (whose) => whose === self || whose === myPhone,
+  signerOf,
+  isMine: (whose) => whose === self || whose === branch || whose === myPhone,
 };
 const ledgerOf = (state?: LedgerState) => new ReceiptLedger(owner, state);
 const message = (seq: number, more: Partial<Inquiry> = {}): Inquiry => ({

@@ -74,6 +74,8 @@ export interface Roster {
   readonly me: MemberId;
   /** This device. */
   readonly self: ReplicaId;
+  /** Whose log that is, or is a branch of (log/branch.ts). */
+  signerOf(log: ReplicaId): ReplicaId;
   replicasOf(member: MemberId): readonly ReplicaId[];
 }
 
@@ -101,7 +103,7 @@ export function deriveReceipt(evidence: Evidence, roster: Roster, inquiry: Inqui
   let otherDevices = 0;
   for (const member of [roster.me, ...audience]) {
     for (const replica of roster.replicasOf(member)) {
-      if (replica === inquiry.author) continue;
+      if (replica === roster.signerOf(inquiry.author)) continue;
       const reach = reachOf(evidence, roster, inquiry, replica);
       if (reach === "waiting") continue;
       otherDevices++;
@@ -114,7 +116,7 @@ export function deriveReceipt(evidence: Evidence, roster: Roster, inquiry: Inqui
 
   const counts = { delivered: delivered.size, read: read.size, of: audience.length, otherDevices };
   // What another device of mine wrote and this one holds is on two devices.
-  const isHere = inquiry.durable && inquiry.author !== roster.self;
+  const isHere = inquiry.durable && roster.signerOf(inquiry.author) !== roster.self;
   const isStored = isHere || evidence.storedTo(inquiry.author) >= inquiry.seq;
   return { level: levelOf(inquiry, isStored, counts), ...counts };
 }
@@ -128,7 +130,7 @@ export function deriveMessageInfo(
   const devicesOf = (member: MemberId): DeviceInfo[] =>
     roster
       .replicasOf(member)
-      .filter((replica) => replica !== author)
+      .filter((replica) => replica !== roster.signerOf(author))
       .map((replica) => ({ replica, reach: reachOf(evidence, roster, inquiry, replica) }));
   const readAt = ({ replica }: DeviceInfo) => evidence.readByMs(document, replica, author, seq);
   const deliveredAt = ({ replica }: DeviceInfo) => evidence.deliveredByMs(replica, author, seq);

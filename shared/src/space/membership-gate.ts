@@ -59,6 +59,11 @@ export class MembershipGate {
     return this.membership.memberByReplica.has(replica);
   }
 
+  /** That log is a branch of the signer's: its entries are the same device's. */
+  know(branch: ReplicaId, signer: ReplicaId): void {
+    this.#record.branched(branch, signer);
+  }
+
   /** Takes in what opened entries say about members. Any entries, in any order, any number of times. */
   async examine(entries: readonly ExaminedEntry[]): Promise<void> {
     for (const { replica, seq, plain } of entries) {

@@ -98,11 +98,12 @@ export const mayInvite = (own: Role, given: Role): boolean =>
  */
 export class MembershipRecord implements OpBased<MembershipClaim, Membership> {
   readonly #factsById = new Map<string, MembershipFact>();
+  readonly #signers = new Map<ReplicaId, ReplicaId>();
   #evaluated: Membership | undefined;
 
   /** The same object until a fact is added. */
   get value(): Membership {
-    this.#evaluated ??= evaluateMembership(this.#factsById.values());
+    this.#evaluated ??= evaluateMembership(this.#factsById.values(), this.#signers);
     return this.#evaluated;
   }
 
@@ -110,6 +111,13 @@ export class MembershipRecord implements OpBased<MembershipClaim, Membership> {
     const key = keyOfId(fact.id);
     if (this.#factsById.has(key)) return;
     this.#factsById.set(key, fact);
+    this.#evaluated = undefined;
+  }
+
+  /** What stands in that log, a branch, is the signer's word (log/branch.ts). */
+  branched(branch: ReplicaId, signer: ReplicaId): void {
+    if (this.#signers.has(branch)) return;
+    this.#signers.set(branch, signer);
     this.#evaluated = undefined;
   }
 }
@@ -134,11 +142,16 @@ interface Admission {
   readonly through: Offer | undefined;
 }
 
-/** Time and memory grow with the number of facts. */
-export function evaluateMembership(facts: Iterable<MembershipFact>): Membership {
+/** Time and memory grow with the number of facts. @param signers of logs that are branches. */
+export function evaluateMembership(
+  facts: Iterable<MembershipFact>,
+  signers: ReadonlyMap<ReplicaId, ReplicaId> = new Map(),
+): Membership {
   const sorted = sortFacts(facts);
   const introductions = introductionsOf(sorted.introduced);
-  const authorOf = ({ id }: Stamp) => introductions.get(id.replica)?.op.introduction.memberId;
+  const introductionOf = (replica: ReplicaId) =>
+    introductions.get(signers.get(replica) ?? replica)?.op.introduction;
+  const authorOf = ({ id }: Stamp) => introductionOf(id.replica)?.memberId;
 
   const offers: Offer[] = [];
   for (const fact of sorted.invited) {
@@ -160,6 +173,10 @@ export function evaluateMembership(facts: Iterable<MembershipFact>): Membership 
     for (const [replica, { op }] of introductions) {
       const member = op.introduction.memberId;
       if (belongs(member)) memberByReplica.set(replica, member);
+    }
+    for (const branch of signers.keys()) {
+      const member = introductionOf(branch)?.memberId;
+      if (member !== undefined && belongs(member)) memberByReplica.set(branch, member);
     }
     return memberByReplica;
   };

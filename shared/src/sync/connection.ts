@@ -20,7 +20,13 @@ import type { EpochId, ReplicaId } from "../id/id.ts";
 import { decodeFrame, encodeFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
-import { type Frame, type Hello, type Party, protocolVersion } from "../protocol/messages.ts";
+import {
+  capabilities,
+  type Frame,
+  type Hello,
+  type Party,
+  protocolVersion,
+} from "../protocol/messages.ts";
 import type { Session } from "./session.ts";
 
 /** The wire below: an ordered, reliable way to move frames. */
@@ -157,7 +163,7 @@ export class Connection {
       party: options.party,
       durable: options.durable,
       nonce: this.nonce,
-      capabilities: 0,
+      capabilities: capabilities.branches,
     });
   }
 

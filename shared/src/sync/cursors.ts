@@ -64,6 +64,16 @@ export class Cursors {
     cursor.sent = Math.max(cursor.sent, seq);
   }
 
+  /**
+   * What they hold of the log is known anew, by their own word: where both were known to agree may be
+   * on another branch by now.
+   */
+  listed(replica: ReplicaId): void {
+    const cursor = this.of(replica);
+    cursor.agreed = 0;
+    cursor.forked = false;
+  }
+
   clear(): void {
     this.#byLog.clear();
   }

@@ -10,14 +10,31 @@
  *  3. A register is kept and passed on only if its signature holds and it is newer.
  *  4. Another party is asked for a log only while no other session is being asked.
  */
+import {
+  beginsAfter,
+  type Branch,
+  branchIdOf,
+  holdsItsFirst,
+  ifHeldBranch,
+  isKeyOf,
+  signerOf,
+} from "../log/branch.ts";
 import type { Env } from "../env.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { Repaired } from "../log/damage.ts";
+import { equalBytes } from "../bytes/bytes.ts";
+import { DamagedEntries, type Repaired } from "../log/damage.ts";
 import { isRefusal } from "../log/refusal.ts";
 import { newerRegister, parseRegister, verifyRegister } from "../log/register.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
-import type { Appended, LogHead, StoredRegister, VerifiedRun } from "../log/store.ts";
+import type {
+  Appended,
+  LogHead,
+  Split,
+  SplitOff,
+  StoredRegister,
+  VerifiedRun,
+} from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import { frameOfRun } from "../protocol/codec.ts";
@@ -25,11 +42,12 @@ import { codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow } from "../protocol/messages.ts";
 import type { Effects } from "./effects.ts";
+import { Forks } from "./forks.ts";
 import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
 import { type Hole, Mending } from "./mending.ts";
 import type { BlobShelf } from "./blob-line.ts";
-import type { Listed, Session, SessionOwner } from "./session.ts";
+import { type Listed, Session, type SessionOwner } from "./session.ts";
 
 /** The store as one space sees it. */
 export interface SpaceStore {
@@ -37,6 +55,8 @@ export interface SpaceStore {
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
   putRegisters(registers: readonly StoredRegister[]): Promise<readonly boolean[]>;
+  /** Takes a log apart that has forked; absent where forks are only told. */
+  split?(split: Split): Promise<SplitOff>;
   /** Of a store whose records can be damaged one by one (log/damage.ts). */
   repair?(run: VerifiedRun): Promise<Repaired>;
 }
@@ -52,6 +72,8 @@ export interface ExchangeHost {
   onStored(session: Session, replica: ReplicaId, seq: number): void;
   onCompared(session: Session): void;
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
+  /** A log was taken apart, here: its rest and its branch are held as two logs now. */
+  onSplit(replica: ReplicaId, off: LogsSplit): void;
   onListed(session: Session, listed: Listed): void;
   onTruncate(session: Session, frame: Extract<Frame, { type: "truncate" }>): void;
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
@@ -64,6 +86,8 @@ export interface ExchangeHost {
   /** Nothing is on its way into the store any more (`idle`). */
   onIdle(): void;
 }
+
+export type LogsSplit = Extract<SplitOff, { kind: "split" }>;
 
 export interface ExchangeOptions {
   readonly env: Env;
@@ -89,6 +113,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly #options: ExchangeOptions;
   readonly #intake: Intake;
   readonly #mending: Mending;
+  readonly #forks: Forks | undefined;
   /** Keys of logs that are not held yet but were announced: needed to pass a first run on. */
   readonly #publicKeys = new Map<ReplicaId, Uint8Array>();
   #registerBatch: { register: StoredRegister; source: Session }[] = [];
@@ -116,6 +141,13 @@ export class Exchange implements SessionOwner, IntakeHost {
       onHole: (replica) => options.host.onHole(replica),
       onMended: (replica) => this.#onMended(replica),
     });
+    const { suite, tag: space } = options;
+    const { holdings } = this;
+    const hashes = (replica: ReplicaId, first: number, last: number) =>
+      this.hashes(replica, first, last);
+    if (store.split === undefined) return;
+    const split = (apart: Split) => this.#takeApart(apart);
+    this.#forks = new Forks({ suite, space, holdings, hashes, split });
   }
 
   /** No run is being verified or committed. */
@@ -169,17 +201,18 @@ export class Exchange implements SessionOwner, IntakeHost {
   /** A run that another party of the same store has committed (a relay beside us, another tab). */
   heldElsewhere(run: VerifiedRun): void {
     const to = this.holdings.to(run.replica);
-    if (lastSeq(run) <= to || run.first > to + 1) return;
+    const end = Math.max(to, to === 0 ? beginsAfter(run) : 0);
+    if (lastSeq(run) <= to || run.first > end + 1) return;
     const { replica, publicKey } = run;
     const hash = run.hashes[run.hashes.length - 1];
     if (hash === undefined) throw new Error("a run is never empty");
-    this.holdings.setHead({
-      replica,
-      publicKey,
-      from: this.holdings.head(replica)?.from ?? 1,
-      to: lastSeq(run),
-      hash,
-    });
+    const held = this.holdings.head(replica);
+    // Another relay holds another branch by now: what we hold is read anew when it matters.
+    if (run.first === to + 1 && held !== undefined && !equalBytes(run.previous, held.hash)) return;
+    const from = held?.from ?? beginsAfter(run) + 1;
+    const branch = held?.branch ?? ifHeldBranch(run.branch, run.previous).branch;
+    const grown = { replica, publicKey, from, to: lastSeq(run), hash };
+    this.holdings.setHead(branch === undefined ? grown : { ...grown, branch });
     this.#intake.reset(replica);
     this.#forward(run, undefined);
   }
@@ -208,7 +241,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   isReplicaKey(replica: ReplicaId, publicKey: Uint8Array): boolean {
     const known = this.publicKeyOf(replica);
     if (known !== undefined) return known.every((byte, index) => byte === publicKey[index]);
-    return replicaIdOf(this.#options.suite, publicKey) === replica;
+    return isKeyOf(this.#options.suite, replica, undefined, publicKey);
   }
 
   publicKeyOf(replica: ReplicaId): Uint8Array | undefined {
@@ -299,7 +332,9 @@ export class Exchange implements SessionOwner, IntakeHost {
     for (const { replica, from, to } of rows) {
       if (!session.mayWant) return;
       if (session.proven.has(replica)) continue;
-      const first = this.#intake.verifiedTo(replica) + 1;
+      const isHeld = this.holdings.head(replica) !== undefined;
+      const start = isHeld ? undefined : session.startOf(replica)?.seq;
+      const first = Math.max(this.#intake.verifiedTo(replica), start ?? 0) + 1;
       // What lies below where it begins there, nobody can ask for.
       if (from > first || first > to || this.#isAsked(replica)) continue;
       this.#nextToAsk(session, replica, first).want(replica, first, to);
@@ -326,6 +361,81 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
     this.#options.host.onFork(session, replica, seq, theirHash);
+    this.#forks?.suspect(session, replica);
+  }
+
+  looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean {
+    if (this.#forks?.awaits(session, run) !== true) return false;
+    this.effects.start(
+      this.#forks.look(session, publicKey, run),
+      () => {},
+      // Damage is known and asked for; another comparison looks again.
+      (error) => {
+        if (!(error instanceof DamagedEntries)) this.#options.host.onStoreFailed(error);
+      },
+    );
+    return true;
+  }
+
+  branchOf({ publicKey, seq, hash }: Extract<Frame, { type: "branch" }>): {
+    readonly replica: ReplicaId;
+    readonly branch: Branch;
+  } {
+    const { suite } = this.#options;
+    const branch = { signer: replicaIdOf(suite, publicKey), seq, hash: hash.slice() };
+    return { replica: branchIdOf(suite, branch), branch };
+  }
+
+  #takeApart(split: Split): void {
+    const { store } = this.#options;
+    this.#intake.pause(split.replica, async () => {
+      const off = await store.split?.(split);
+      if (off?.kind === "split" && !this.effects.closed) this.tookApart(split.replica, off);
+    });
+  }
+
+  /** The store holds the log's branch as a log of its own now. */
+  tookApart(replica: ReplicaId, off: LogsSplit): void {
+    const { rest, branch } = off;
+    if (rest === undefined) this.holdings.removeLog(replica);
+    else this.holdings.setHead(rest);
+    if (this.holdings.to(branch.replica) < branch.to) this.holdings.setHead(branch);
+    for (const session of this.sessions) session.takenApart(replica);
+    this.#options.host.onSplit(replica, off);
+    this.compare();
+  }
+
+  branchWithin(run: VerifiedRun): Branch | undefined {
+    const signer = signerOf(run);
+    for (const { replica, branch } of this.holdings.logs.values()) {
+      if (branch?.signer !== signer || replica === run.replica) continue;
+      // A branch that left another may begin with entries of that.
+      if ((run.branch?.seq ?? 0) > branch.seq) continue;
+      if (holdsItsFirst(branch, run.first, run.hashes)) return branch;
+    }
+    return undefined;
+  }
+
+  /**
+   * A branch that is ours under another name is not taken a second time: whoever lists it holds the
+   * entry that keeps the id, and is asked for it.
+   */
+  async admitsBranch({ replica, branch }: VerifiedRun, source: RunSource): Promise<boolean> {
+    if (branch === undefined) return true;
+    const { signer, seq, hash } = branch;
+    const logs = [...this.holdings.logs.values()];
+    const kin = logs.filter((head) => signerOf(head) === signer);
+    if (kin.length > limits.branchesMax) return false;
+    for (const head of kin) {
+      if (head.replica === replica) continue;
+      const [held] = await this.hashes(head.replica, seq, seq);
+      if (held === undefined || !equalBytes(held, hash)) continue;
+      // A longer branch that forked off further on has this entry too, and is another log.
+      if (head.branch !== undefined && head.branch.seq > seq) continue;
+      if (source instanceof Session) this.#forks?.suspect(source, head.replica);
+      return false;
+    }
+    return true;
   }
 
   onListed(session: Session, listed: Listed): void {
@@ -363,6 +473,7 @@ export class Exchange implements SessionOwner, IntakeHost {
     this.#publicKeys.delete(run.replica);
     this.#asked.delete(run.replica);
     this.#options.host.onHeld(run);
+    for (const session of this.sessions) session.reconsider(run.replica);
     if (this.#options.forwards === "held") this.#forward(run, source);
     // Sessions that were too far behind to be forwarded to read it from the store.
     else for (const session of this.sessions) session.offerFromStore(run.replica);

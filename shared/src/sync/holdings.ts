@@ -3,7 +3,7 @@
  * every register, with their digests. Sessions compare against it; only durable facts enter it.
  */
 import type { RegisterName, ReplicaId } from "../id/id.ts";
-import { LogDigest, RegisterDigest } from "../log/digest.ts";
+import { digestedHead, LogDigest, RegisterDigest } from "../log/digest.ts";
 import type { LogHead, StoredRegister } from "../log/store.ts";
 
 export class Holdings {
@@ -50,8 +50,15 @@ export class Holdings {
 
   setHead(head: LogHead): void {
     const before = this.#logs.get(head.replica);
-    this.#logDigest.replace(before?.hash, head.hash);
+    this.#logDigest.replace(before && digestedHead(before), digestedHead(head));
     this.#logs.set(head.replica, head);
+  }
+
+  /** Nothing is held of the log any more. */
+  removeLog(replica: ReplicaId): void {
+    const held = this.#logs.get(replica);
+    if (held !== undefined) this.#logDigest.remove(digestedHead(held));
+    this.#logs.delete(replica);
   }
 
   setRegister(register: StoredRegister): void {

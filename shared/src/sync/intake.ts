@@ -14,11 +14,18 @@
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import { chainHashes, checkRun, zeroHash } from "../log/chain.ts";
+import { type Branch, holdsItsFirst } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { Appended, VerifiedRun } from "../log/store.ts";
+import type { Appended, LogHead, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
+
+/** A log begins after that entry: seq and hash, 0 and zeros for one that begins at 1. */
+export interface LogStart {
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
 
 /** Where a run came from: a session, or anything else that hands over entries. */
 export interface RunSource {
@@ -32,6 +39,12 @@ export interface RunSource {
   runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
   /** The run begins after `from`: entries `from`… are missing. */
   runMissing(replica: ReplicaId, from: number): void;
+  /** It goes on as a branch that is a log of its own here: nobody is to blame, and it is not taken. */
+  runOfBranch(replica: ReplicaId, branch: Branch): void;
+  /** Where a branch of which nothing is held here begins there. */
+  startOf(replica: ReplicaId): LogStart | undefined;
+  /** Nothing is wrong with it, and it is not taken. */
+  runIgnored(replica: ReplicaId, seq: number): void;
   /** What is held up to `seq` cannot be read (truncated, damaged): it is held against nobody. */
   runNotCompared(replica: ReplicaId, seq: number): void;
   /** Everything up to `seq` is durable here, or was already. */
@@ -49,6 +62,10 @@ export interface IntakeHost {
   onStoreFailed(error: unknown): void;
   /** Nothing is being verified or committed any more. */
   onIdle(): void;
+  /** The branch, held as another log, that a verified run of this log goes on as. */
+  branchWithin(run: VerifiedRun): Branch | undefined;
+  /** A verified run would be the first of its branch here: whether it is taken. */
+  admitsBranch(run: VerifiedRun, source: RunSource): Promise<boolean>;
   persist(runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
   /** Of entries that are held, contiguous from `first`. */
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
@@ -69,6 +86,8 @@ interface LogIntake {
   /** Verified runs whose commit is on its way. */
   committing: number;
   readonly queue: Waiting[];
+  /** Happens while nothing of the log is verified or committed. */
+  pause: (() => Promise<void>) | undefined;
   /** Runs that repeat what is being committed: looked at again when it is held. */
   repeats: Waiting[];
 }
@@ -103,21 +122,37 @@ export class Intake {
   }
 
   offer(source: RunSource, publicKey: Uint8Array, run: Run): void {
-    let log = this.#logs.get(run.replica);
-    if (log === undefined) {
-      const head = this.#options.holdings.head(run.replica);
-      log = {
-        to: head?.to ?? 0,
-        hash: head?.hash ?? zeroHash,
-        verifying: false,
-        committing: 0,
-        queue: [],
-        repeats: [],
-      };
-      this.#logs.set(run.replica, log);
-    }
+    const log = this.#log(run.replica);
     log.queue.push({ source, run, publicKey });
     this.#next(run.replica, log);
+  }
+
+  /**
+   * Lets `change` happen to the log in the store while nothing of it is on its way there; later runs
+   * continue from what is held then.
+   */
+  pause(replica: ReplicaId, change: () => Promise<void>): void {
+    const log = this.#log(replica);
+    if (log.pause !== undefined) return;
+    log.pause = change;
+    this.#next(replica, log);
+  }
+
+  #log(replica: ReplicaId): LogIntake {
+    const known = this.#logs.get(replica);
+    if (known !== undefined) return known;
+    const head = this.#options.holdings.head(replica);
+    const log: LogIntake = {
+      to: head?.to ?? 0,
+      hash: head?.hash ?? zeroHash,
+      verifying: false,
+      committing: 0,
+      queue: [],
+      pause: undefined,
+      repeats: [],
+    };
+    this.#logs.set(replica, log);
+    return log;
   }
 
   /** The holdings of a log moved without us (own entries, a base): later runs continue from there. */
@@ -130,6 +165,11 @@ export class Intake {
 
   #next(replica: ReplicaId, log: LogIntake): void {
     while (!log.verifying) {
+      if (log.pause !== undefined) {
+        // Who settles the last commit comes by again.
+        if (log.committing === 0) this.#change(replica, log, log.pause);
+        return;
+      }
       const waiting = log.queue.shift();
       if (waiting === undefined) {
         // Holdings know it all: forget.
@@ -139,11 +179,27 @@ export class Intake {
         return;
       }
       const last = lastSeq(waiting.run);
+      this.#beginAsBranch(replica, log, waiting);
       if (waiting.run.first > log.to + 1) waiting.source.runMissing(replica, log.to + 1);
       else if (last > log.to) this.#verify(replica, log, waiting);
       else if (last > this.#options.holdings.to(replica)) log.repeats.push(waiting);
       else this.#compare(replica, log, waiting);
     }
+  }
+
+  #change(replica: ReplicaId, log: LogIntake, change: () => Promise<void>): void {
+    log.pause = undefined;
+    const changed = (): void => this.#goOnFromHoldings(replica, log);
+    this.#whileVerifying(replica, log, change(), changed, changed);
+  }
+
+  /** A branch of which nothing is held or on its way begins where its source says. */
+  #beginAsBranch(replica: ReplicaId, log: LogIntake, { source, run }: Waiting): void {
+    if (run.branch === undefined || log.committing > 0) return;
+    if (this.#options.holdings.head(replica) !== undefined) return;
+    const start = source.startOf(replica);
+    log.to = start?.seq ?? 0;
+    log.hash = start?.hash ?? zeroHash;
   }
 
   /** The run repeats what is held, if it is the same: "held" said of another branch were a lie. */
@@ -177,12 +233,37 @@ export class Intake {
     const before = log.to;
     const checking = checkRun(suite, { space, run, previous }, publicKey);
     this.#whileVerifying(replica, log, checking, ({ hashes, isSigned }) => {
+      const verified = { ...run, publicKey, previous, hashes };
       // The log moved meanwhile: what was verified continues nothing.
-      if (log.to !== before) log.queue.unshift(waiting);
-      else if (isSigned) this.#accept(log, { ...run, publicKey, previous, hashes }, source);
+      if (log.to !== before || log.hash !== previous) {
+        log.queue.unshift(waiting);
+        return;
+      }
+      const other = isSigned ? this.#options.host.branchWithin(verified) : undefined;
+      if (other !== undefined) source.runOfBranch(replica, other);
+      else if (isSigned && this.#isFirstOfBranch(log, run)) {
+        this.#admit(replica, log, verified, source);
+      } else if (isSigned) this.#accept(log, verified, source);
       else if (source.agreesAt(replica, before)) {
         source.runRefused(replica, "chain or signature is wrong");
       } else source.runDiverges(replica, before);
+    });
+  }
+
+  #isFirstOfBranch(log: LogIntake, { replica, branch }: Run): boolean {
+    const isHeld = this.#options.holdings.head(replica) !== undefined;
+    return branch !== undefined && log.committing === 0 && !isHeld;
+  }
+
+  #admit(replica: ReplicaId, log: LogIntake, run: VerifiedRun, source: RunSource): void {
+    const { branch, first, hashes } = run;
+    if (branch === undefined || !holdsItsFirst(branch, first, hashes)) {
+      return source.runRefused(replica, "a branch without its own first entry");
+    }
+    const before = log.hash;
+    this.#whileVerifying(replica, log, this.#options.host.admitsBranch(run, source), (admitted) => {
+      if (admitted && log.hash === before) this.#accept(log, run, source);
+      else source.runIgnored(replica, lastSeq(run));
     });
   }
 
@@ -252,6 +333,8 @@ export class Intake {
         host.onHeld(run, source);
         break;
       case "fork":
+        // Another relay on the same store has taken the log apart.
+        if (!isSameHead(outcome.head, holdings.head(replica))) holdings.setHead(outcome.head);
         source.runDiverges(replica, outcome.head.to);
         break;
       case "gap":
@@ -280,3 +363,6 @@ export class Intake {
     this.#logs.clear();
   }
 }
+
+const isSameHead = (one: LogHead, other: LogHead | undefined): boolean =>
+  other !== undefined && one.to === other.to && equalBytes(one.hash, other.hash);

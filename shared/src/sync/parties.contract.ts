@@ -37,7 +37,7 @@ import {
 } from "./connection.ts";
 import type { BlobShelf } from "./blob-line.ts";
 import { Effects } from "./effects.ts";
-import { Exchange, type ExchangeHost } from "./exchange.ts";
+import { Exchange, type ExchangeHost, type LogsSplit } from "./exchange.ts";
 import { type Listed, Session } from "./session.ts";
 
 export const tag: SpaceTag = spaceTag(new Uint8Array(16).fill(7));
@@ -59,6 +59,8 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   readonly endings: Ending[] = [];
   readonly stored: [ReplicaId, number][] = [];
   readonly forks: ReplicaId[] = [];
+  /** Logs that were taken apart, with the ids of their branches. */
+  readonly splits: [ReplicaId, ReplicaId][] = [];
   readonly failures: unknown[] = [];
   /** Sees every frame that this party sends; what it answers false to is held back. */
   tap: (frame: Uint8Array) => boolean = () => true;
@@ -84,6 +86,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
     env: Env,
     own: ReplicaId[] = [],
     store: LogStore & Partial<RepairableStore> = new MemoryLogStore(),
+    { heals = true }: { readonly heals?: boolean } = {},
   ) {
     this.store = store;
     this.env = env;
@@ -104,6 +107,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
         read: (replica, first, bytesMax) => this.store.read(tag, replica, first, bytesMax),
         hashes: (replica, first, last) => this.store.hashes(tag, replica, first, last),
         putRegisters: (registers) => this.store.putRegisters(tag, registers),
+        ...(heals && { split: (split) => this.store.split(tag, split) }),
         repair: async (run) => (await this.store.repair?.(tag, run)) ?? "unfit",
       },
     });
@@ -212,6 +216,9 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   onTruncate(): void {}
   onFork(_session: Session, replica: ReplicaId): void {
     this.forks.push(replica);
+  }
+  onSplit(replica: ReplicaId, { branch }: LogsSplit): void {
+    this.splits.push([replica, branch.replica]);
   }
   onHole(): void {}
   onMended(): void {}

@@ -22,6 +22,8 @@ export interface SendingOptions {
   readonly effects: Effects;
   /** Which logs are pushed unasked. */
   readonly pushes: "all" | ReadonlySet<ReplicaId>;
+  /** Whether the other party understands what that log is. */
+  readonly isHeard: (replica: ReplicaId) => boolean;
   /** What the other party holds is known. */
   readonly isFollowing: () => boolean;
   readonly nowMs: () => number;
@@ -133,7 +135,9 @@ export class Sending {
     for (const replica of this.#behind) {
       this.#behind.delete(replica);
       const cursor = cursors.of(replica);
-      const { from, to } = holdings.head(replica) ?? nothing;
+      const { from, to, branch } = holdings.head(replica) ?? nothing;
+      // A branch begins anywhere before its own first entry.
+      if (branch !== undefined && from <= branch.seq) cursor.sent = Math.max(cursor.sent, from - 1);
       // What lies below where the log begins here they get from a snapshot.
       const isBehind = cursor.sent < to && cursor.sent + 1 >= from;
       if (cursor.forked || !this.#pushesLog(replica) || !isBehind) continue;
@@ -180,7 +184,7 @@ export class Sending {
       if (this.#closed) return;
       const cursor = cursors.of(replica);
       const publicKey = publicKeyOf(replica);
-      const isSent = run !== undefined && publicKey !== undefined && !cursor.forked;
+      const isSent = run !== undefined && publicKey !== undefined;
       if (isSent) {
         this.#sendRun(cursor, run, publicKey, (log, epoch) => frameOfRun(log, epoch, run));
         lent.next = lastSeq(run) + 1;
@@ -200,12 +204,14 @@ export class Sending {
     const seq = lastSeq(run);
     cursor.sent = Math.max(cursor.sent, seq);
     cursor.sentMost = Math.max(cursor.sentMost, seq);
-    this.#underway.begin(run.replica, seq, flowBytes(run));
+    // Of another branch than theirs nothing is ever confirmed: they look at it and let it go.
+    if (!cursor.forked) this.#underway.begin(run.replica, seq, flowBytes(run));
     this.#options.send(encode(log, epoch));
   }
 
   #pushesLog(replica: ReplicaId): boolean {
-    const { cursors, pushes } = this.#options;
+    const { cursors, isHeard, pushes } = this.#options;
+    if (!isHeard(replica)) return false;
     if (pushes === "all" || pushes.has(replica)) return true;
     return (cursors.known(replica)?.wantedTo ?? 0) > 0;
   }
@@ -215,4 +221,4 @@ export class Sending {
   }
 }
 
-const nothing = { from: 1, to: 0 } as const;
+const nothing = { from: 1, to: 0, branch: undefined } as const;

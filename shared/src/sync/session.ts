@@ -16,20 +16,27 @@
 import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import { type Branch, ifBranch } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { StoredRegister } from "../log/store.ts";
+import type { LogHead, StoredRegister } from "../log/store.ts";
 import { runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
-import type { Frame, HeadRow, Mode, VersionRow } from "../protocol/messages.ts";
+import {
+  capabilities,
+  type Frame,
+  type HeadRow,
+  type Mode,
+  type VersionRow,
+} from "../protocol/messages.ts";
 import { type BlobAnswer, BlobLine, type BlobRequest, type BlobShelf } from "./blob-line.ts";
 import type { Connection, Ending, LogNumbers } from "./connection.ts";
 import { type Cursor, Cursors } from "./cursors.ts";
 import type { Effects } from "./effects.ts";
 import { flowBytes, Received } from "./flow.ts";
 import type { Holdings } from "./holdings.ts";
-import type { RunSource } from "./intake.ts";
-import type { Holder } from "./mending.ts";
+import type { Suspect } from "./forks.ts";
+import type { LogStart, RunSource } from "./intake.ts";
 import { pages, Pages } from "./pages.ts";
 import { Questions } from "./questions.ts";
 import { RegisterLine } from "./register-line.ts";
@@ -52,6 +59,10 @@ export interface SessionOwner {
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
   onRun(session: Session, publicKey: Uint8Array, run: Run): void;
+  /** Whether the run was asked for to see where their log leaves ours: then it is no news. */
+  looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean;
+  /** Which log a `branch` frame speaks of. */
+  branchOf(frame: Of<"branch">): { readonly replica: ReplicaId; readonly branch: Branch };
   onRegister(session: Session, publicKey: Uint8Array, register: Uint8Array): void;
   onWhisper(session: Session, publicKey: Uint8Array, whisper: Uint8Array): void;
   /** The other party committed entries of `replica` up to `seq`. */
@@ -116,7 +127,7 @@ export interface Backlog {
   readonly logs: number;
 }
 
-export class Session implements RunSource, Holder {
+export class Session implements RunSource, Suspect {
   readonly connection: Connection;
   readonly tag: SpaceTag;
   readonly mySpace: number;
@@ -135,6 +146,9 @@ export class Session implements RunSource, Holder {
   readonly #sending: Sending;
   readonly #received = new Received();
   readonly #questions = new Questions();
+  readonly #theirBranches = new Map<ReplicaId, TheirBranch>();
+  /** Where each branch begins here, as they were told. */
+  readonly #toldBranches = new Map<ReplicaId, number>();
   #state: "open" | "following" | "closed" = "open";
   #sentHeads = false;
   /** Ours are due, and held back. */
@@ -176,11 +190,15 @@ export class Session implements RunSource, Holder {
       holdings: owner.holdings,
       effects: owner.effects,
       pushes: options.pushes,
+      isHeard: (replica) => this.#isHeard(owner.holdings.head(replica)),
       isFollowing: () => this.isFollowing,
       nowMs: () => connection.env.clock.now(),
       read: (replica, first, bytesMax) => owner.read(replica, first, bytesMax),
       publicKeyOf: (replica) => owner.publicKeyOf(replica),
-      announce: (replica, epoch, key) => connection.announce(this, replica, epoch, key),
+      announce: (replica, epoch, key) => {
+        this.#tellBranch(owner.holdings.head(replica));
+        return connection.announce(this, replica, epoch, key);
+      },
       send: (frame) => connection.sendEncoded(frame),
     });
     this.#blobs = new BlobLine({
@@ -232,6 +250,10 @@ export class Session implements RunSource, Holder {
   }
 
   /** Greatest seq of a log the other party is known to hold. */
+  holdsTo(replica: ReplicaId): number {
+    return this.#theirTo(replica);
+  }
+
   #theirTo(replica: ReplicaId): number {
     return this.#cursors.known(replica)?.theirs ?? 0;
   }
@@ -386,6 +408,8 @@ export class Session implements RunSource, Holder {
     this.#registers.close();
     this.#blobs.close();
     this.#divergent.clear();
+    this.#theirBranches.clear();
+    this.#toldBranches.clear();
     this.theirLogNumbers.clear();
     this.#owner.onClosed(this);
   }
@@ -495,17 +519,54 @@ export class Session implements RunSource, Holder {
     this.#received.forget();
   }
 
+  /** Where a log of which nothing is held here begins there, with what stands before it. */
+  startOf(replica: ReplicaId): LogStart | undefined {
+    return this.#theirBranches.get(replica)?.start;
+  }
+
+  runOfBranch(replica: ReplicaId, { seq, hash }: Branch): void {
+    if (this.isClosed) return;
+    this.#received.release(replica, Number.POSITIVE_INFINITY);
+    const cursor = this.#cursors.of(replica);
+    if (cursor.forked) return;
+    this.#setForked(cursor, replica);
+    this.connection.send({ type: "fork", space: this.mySpace, replica, seq, hash });
+  }
+
+  /** More is held of the log now: if theirs has left ours before, they may be able to see it now. */
+  reconsider(replica: ReplicaId): void {
+    const isForked = this.#cursors.known(replica)?.forked === true;
+    const now = this.connection.env.clock.now();
+    const atMs = Math.max(now, this.#roundAtMs + roundMs);
+    if (isForked) this.#compareAtMs = Math.min(this.#compareAtMs, atMs);
+  }
+
+  runIgnored(replica: ReplicaId, seq: number): void {
+    this.#received.release(replica, seq);
+    this.#questions.came(replica, seq);
+  }
+
+  /** The log is taken apart here: what both hold of it has to be listed anew. */
+  takenApart(replica: ReplicaId): void {
+    if (this.isClosed) return;
+    this.#setForked(this.#cursors.of(replica), replica);
+    this.#received.release(replica, Number.POSITIVE_INFINITY);
+  }
+
   // Frames
 
   isReplicaKey(replica: ReplicaId, publicKey: Uint8Array): boolean {
+    const theirs = this.#theirBranches.get(replica);
+    if (theirs !== undefined) return equalBytes(theirs.publicKey, publicKey);
     return this.#owner.isReplicaKey(replica, publicKey);
   }
 
   onEntries(replica: ReplicaId, epoch: EpochId, publicKey: Uint8Array, frame: EntriesFrame): void {
     if (this.isClosed) return;
     if (!this.#mayAppend) return this.leave(codes.forbidden, 0, "readers append nothing");
-    const run = runOfFrame(replica, epoch, frame);
-    if (isMalformed(run)) return this.connection.end(codeOfFault(run.fault), run.message);
+    const read = runOfFrame(replica, epoch, frame);
+    if (isMalformed(read)) return this.connection.end(codeOfFault(read.fault), read.message);
+    const run = { ...read, ...ifBranch(this.#theirBranches.get(replica)?.branch) };
     const seq = lastSeq(run);
     if (!this.#received.begin(replica, seq, flowBytes(run))) {
       return this.connection.end(codes.tooFast, "more under way than the window allows", 1_000);
@@ -513,7 +574,9 @@ export class Session implements RunSource, Holder {
     this.#lastEntryAtMs = this.connection.env.clock.now();
     const cursor = this.#cursors.of(replica);
     cursor.theirs = Math.max(cursor.theirs, seq);
-    if (cursor.forked) return this.#received.release(replica, seq);
+    const isLookedAt = this.#owner.looksForFork(this, publicKey, run);
+    if (isLookedAt) this.#questions.mended(replica, seq);
+    if (cursor.forked || isLookedAt) return this.#received.release(replica, seq);
     this.#owner.onRun(this, publicKey, run);
   }
 
@@ -524,6 +587,8 @@ export class Session implements RunSource, Holder {
     if (seq > Math.max(cursor.sentMost, this.#owner.holdings.to(replica))) {
       return this.connection.end(codes.outOfTurn, "stored names an entry that was never sent");
     }
+    // Said of what was sent before either side knew.
+    if (cursor.forked) return this.#sending.landed(replica, seq);
     cursor.theirs = Math.max(cursor.theirs, seq);
     cursor.stored = Math.max(cursor.stored, seq);
     cursor.agreed = Math.max(cursor.agreed, seq);
@@ -543,6 +608,8 @@ export class Session implements RunSource, Holder {
         return this.#onDigest(frame);
       case "heads":
         return this.#onHeads(frame.heads);
+      case "branch":
+        return this.#onBranch(frame);
       case "versions":
         return this.#onVersions(frame.rows);
       case "want":
@@ -636,6 +703,7 @@ export class Session implements RunSource, Holder {
     const { holdings } = this.#owner;
     if (equalBytes(frame.logs, holdings.logDigest())) {
       for (const { replica, to } of holdings.logs.values()) {
+        this.#cursors.listed(replica);
         this.#cursors.agree(replica, to);
         this.#cursors.of(replica).stored = to;
         this.#sending.landed(replica, to);
@@ -662,11 +730,38 @@ export class Session implements RunSource, Holder {
       return;
     }
     this.#sentHeads = true;
-    for (const heads of pages([...this.#owner.holdings.logs.values()], byReplica)) {
+    const held = [...this.#owner.holdings.logs.values()].filter((head) => this.#isHeard(head));
+    for (const head of held) this.#tellBranch(head);
+    for (const heads of pages(held, byReplica)) {
       // `since` all zeros: a complete list, in as many frames as it takes.
       const since = new Uint8Array(16);
       this.connection.send({ type: "heads", space: this.mySpace, since, heads });
     }
+  }
+
+  /** Whether they understand what that log is. */
+  #isHeard(head: LogHead | undefined): boolean {
+    const theirs = this.connection.theirs?.capabilities ?? 0;
+    return head?.branch === undefined || (theirs & capabilities.branches) !== 0;
+  }
+
+  #tellBranch(head: LogHead | undefined): void {
+    if (head?.branch === undefined || this.#toldBranches.get(head.replica) === head.from) return;
+    const { publicKey, from, branch } = head;
+    const { seq, hash, base } = branch;
+    this.#toldBranches.set(head.replica, from);
+    const space = this.mySpace;
+    this.connection.send({ type: "branch", space, publicKey, seq, hash, from, base });
+  }
+
+  #onBranch(frame: Of<"branch">): void {
+    const { replica, branch } = this.#owner.branchOf(frame);
+    if (this.#theirBranches.size >= limits.logsMax && !this.#theirBranches.has(replica)) {
+      return this.connection.end(codes.tooLarge, "speaks of more branches than a space may have");
+    }
+    const { from, seq } = frame;
+    const start = from <= seq ? { seq: from - 1, hash: frame.base.slice() } : undefined;
+    this.#theirBranches.set(replica, { branch, publicKey: frame.publicKey.slice(), start });
   }
 
   #onHeads(rows: readonly HeadRow[]): void {
@@ -677,6 +772,7 @@ export class Session implements RunSource, Holder {
     const more: HeadRow[] = [];
     for (const row of rows) {
       const ours = this.#owner.holdings.head(row.replica);
+      this.#cursors.listed(row.replica);
       this.#theyHold(row.replica, row.to, Math.min(row.to, ours?.to ?? 0));
       if (ours !== undefined && ours.to === row.to) {
         if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
@@ -686,7 +782,9 @@ export class Session implements RunSource, Holder {
     }
     // What a complete list leaves out is not held there, whatever was sent before.
     for (const replica of this.#cursors.logs) {
-      if (!listed.has(replica) && inPage(replica)) this.#theyHold(replica, 0, 0);
+      if (listed.has(replica) || !inPage(replica)) continue;
+      this.#cursors.listed(replica);
+      this.#theyHold(replica, 0, 0);
     }
     const isComplete = this.#headsPages.complete;
     if (isComplete) this.#follow();
@@ -737,12 +835,12 @@ export class Session implements RunSource, Holder {
     const { replica, first, last, form } = frame;
     if (form === "hashes") return this.#tellHashes(frame);
     const cursor = this.#cursors.of(replica);
-    // A fork is healed elsewhere.
-    if (cursor.forked) return;
     if (last <= cursor.theirs) {
       if (this.#sending.lend(replica, first, last) === "lending") return;
       return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
     }
+    // Of another branch than theirs they are told only what they hold as well.
+    if (cursor.forked) return;
     // They say they lack it, whatever we believed.
     const held = Math.max(0, first - 1);
     this.#theyHold(replica, Math.min(cursor.theirs, held), held);
@@ -812,6 +910,13 @@ export class Session implements RunSource, Holder {
     // What came is in their word; what was lost would never be confirmed, and is sent again.
     this.#sending.landed(replica, Number.POSITIVE_INFINITY);
   }
+}
+
+/** A branch as they hold it. `start`: undefined where its own first entry is no longer there. */
+interface TheirBranch {
+  readonly branch: Branch;
+  readonly publicKey: Uint8Array;
+  readonly start: LogStart | undefined;
 }
 
 /** Logs one session may speak of: those of a full space, those it never had, and a page of rows. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { concatBytes, equalBytes } from "../bytes/bytes.ts";
+import { MemoryLogStore } from "../log/memory-store.ts";
 import { encodeFrame } from "../protocol/codec.ts";
 import { codes } from "../protocol/codes.ts";
 import { Connection } from "./connection.ts";
@@ -14,6 +15,9 @@ import {
   tag,
   TestParty,
 } from "./parties.contract.ts";
+
+/** Takes no log apart: forks are only told. */
+const told = { heals: false };
 
 describe("two devices and a relay", () => {
   it("converge, and the author hears that the relay has stored", async () => {
@@ -86,9 +90,9 @@ describe("two devices and a relay", () => {
     const env = newEnv();
     const pair = await suite.newSigningPair();
     const [one, two] = [new Author(pair), new Author(pair)];
-    const relay = new TestParty("relay", env);
-    const a = new TestParty("device", env, [one.replica]);
-    const b = new TestParty("device", env, [two.replica]);
+    const relay = new TestParty("relay", env, [], new MemoryLogStore(), told);
+    const a = new TestParty("device", env, [one.replica], new MemoryLogStore(), told);
+    const b = new TestParty("device", env, [two.replica], new MemoryLogStore(), told);
     await ownAppend(a, await one.write(3));
     await ownAppend(b, await two.write(5));
     a.connect(relay);
@@ -127,9 +131,9 @@ describe("two devices and a relay", () => {
     const [one, two] = [new Author(pair), new Author(pair)];
     const common = await one.write(2);
     [two.seq, two.hash] = [one.seq, one.hash];
-    const relay = new TestParty("relay", env);
-    const a = new TestParty("device", env, [one.replica]);
-    const b = new TestParty("device", env, [two.replica]);
+    const relay = new TestParty("relay", env, [], new MemoryLogStore(), told);
+    const a = new TestParty("device", env, [one.replica], new MemoryLogStore(), told);
+    const b = new TestParty("device", env, [two.replica], new MemoryLogStore(), told);
     for (const party of [relay, a, b]) await ownAppend(party, common);
     a.connect(relay);
     b.connect(relay, 5);
@@ -263,7 +267,8 @@ describe("two devices and a relay", () => {
     // They compare, and the relay learns that the entry it has passed on is not held there yet.
     const own = await ben.write(1);
     await keepSlowly(tag, [own]);
-    b.exchange.ownHeld({ ...own, from: 1, to: 1, hash: ben.hash });
+    const { replica, publicKey } = own;
+    b.exchange.ownHeld({ replica, publicKey, from: 1, to: 1, hash: ben.hash });
     b.exchange.compare();
     await settle();
     slow.resolve();

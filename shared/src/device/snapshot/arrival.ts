@@ -147,7 +147,11 @@ export class Arrival {
       }
     } else if (listed.kind === "heads") {
       if (lists.logsComplete) lists.logs = new Map();
-      for (const { replica, from, to } of listed.rows) lists.logs.set(replica, { from, to });
+      for (const { replica, from, to } of listed.rows) {
+        // Before its own first entry nothing of a branch is missing anywhere.
+        const isBranch = session.startOf(replica) !== undefined;
+        lists.logs.set(replica, { from: isBranch ? 1 : from, to });
+      }
       lists.logsComplete = listed.isComplete;
     } else {
       if (lists.noticesComplete) lists.notices = new Map();

@@ -237,6 +237,14 @@ export async function install(
   return appliedStateOf(manifest, version);
 }
 
+/** Empties all that is derived from the space's entries: it is applied anew from the first one on. */
+export async function begin(tx: Writing, space: SpaceTag): Promise<void> {
+  const { from, before } = beginningWith(space);
+  for (const store of replacedStores) tx.deleteRange(store, from, before);
+  await restartTails(tx, space);
+  tx.delete(stores.checkpoints, space);
+}
+
 /** Those of which nothing stays; tails and snapshots have more to them (`restartTails`). */
 const replacedStores = [
   stores.clocks,

@@ -183,7 +183,9 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   }
 
   get mayWrite(): boolean {
-    return this.#options.host.mayWrite();
+    // A manifest has no form for branches: what it covers would be told by nobody as one log.
+    const isForked = [...this.heads].some(({ branch }) => branch !== undefined);
+    return this.#options.host.mayWrite() && !isForked;
   }
 
   get isOwner(): boolean {

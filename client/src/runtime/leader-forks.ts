@@ -1,0 +1,50 @@
+/**
+ * Which logs of a space have forked, for the people in front of it. Most forks heal within seconds
+ * (docs/protocol.md 4.6): then both branches are held, and there is nothing to do. One that does not
+ * is told after a while, because what is written on one of its branches reaches nobody.
+ */
+import type { ReplicaId } from "@skein/shared/id/id.ts";
+import { signerOf } from "@skein/shared/log/branch.ts";
+import type { LogHead } from "@skein/shared/log/store.ts";
+
+export interface ForkFact {
+  /** Whose log it is. */
+  readonly replica: ReplicaId;
+  /** Both branches are held here, and reach everybody. */
+  readonly healed: boolean;
+}
+
+/** Healing takes comparisons, which are seconds apart, and where nobody writes a minute. */
+const unhealedToldAfterMs = 120_000;
+
+export class ForkWatch {
+  readonly #sinceMs = new Map<ReplicaId, number>();
+
+  /** @param replica whose log it is, or is a branch of. */
+  saw(replica: ReplicaId, nowMs: number): void {
+    if (!this.#sinceMs.has(replica)) this.#sinceMs.set(replica, nowMs);
+  }
+
+  facts(logs: Iterable<LogHead>, nowMs: number): readonly ForkFact[] {
+    const branched = branchedIn(logs);
+    const facts: ForkFact[] = [];
+    for (const [replica, sinceMs] of this.#sinceMs) {
+      const healed = branched.has(replica);
+      if (healed || nowMs >= sinceMs + unhealedToldAfterMs) facts.push({ replica, healed });
+    }
+    return facts;
+  }
+
+  /** When there is more to tell by itself, after `nowMs`. */
+  wakeAtMs(nowMs: number): number {
+    const due = [...this.#sinceMs.values()].map((sinceMs) => sinceMs + unhealedToldAfterMs);
+    return Math.min(Number.POSITIVE_INFINITY, ...due.filter((atMs) => atMs > nowMs));
+  }
+}
+
+/** Whose logs have branches that are held. */
+function branchedIn(logs: Iterable<LogHead>): ReadonlySet<ReplicaId> {
+  const branched = new Set<ReplicaId>();
+  for (const head of logs) if (head.branch !== undefined) branched.add(signerOf(head));
+  return branched;
+}

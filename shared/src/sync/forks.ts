@@ -1,0 +1,158 @@
+/**
+ * Healing a fork (log/branch.ts): finds where the other party's log leaves ours, by runs of theirs
+ * that are checked against what is held here, and takes ours apart where theirs is the one that keeps
+ * the log's id. Where ours keeps it nothing is done: the other party finds out the same way, and lists
+ * its branch as a log then, which comes to us like any other.
+ *
+ *   suspected ──ask──▶ asked ──wrong before──▶ asked (further back)
+ *                        ├──all in common──▶ asked (further on)
+ *                        └──they differ──▶ ours stays | ours is taken apart
+ *
+ * Invariants:
+ *  1. A log is taken apart only where a run of the other branch was verified: chain and signature,
+ *     from an entry that both have. No other party's word suffices.
+ *  2. One session is asked at a time about a log, and one run at a time.
+ *  3. Of one signer at most `branchesMax` branches are made: whoever signs two entries for one seq may
+ *     do so for ever. Beyond that a fork is told, and its log stays as it is.
+ */
+import { equalBytes } from "../bytes/bytes.ts";
+import type { ReplicaId, SpaceTag } from "../id/id.ts";
+import { branchIdOf, signerOf, staysInLog } from "../log/branch.ts";
+import { checkRun, zeroHash } from "../log/chain.ts";
+import { lastSeq, type Run } from "../log/entry.ts";
+import type { Split } from "../log/store.ts";
+import type { VerifyingSuite } from "../log/suite.ts";
+import { limits } from "../protocol/limits.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Holder } from "./mending.ts";
+
+export interface ForksOptions {
+  readonly suite: VerifyingSuite;
+  readonly space: SpaceTag;
+  readonly holdings: Holdings;
+  readonly hashes: (
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ) => Promise<readonly Uint8Array[]>;
+  /** Takes the log apart, while nothing else of it is on its way into the store. */
+  readonly split: (split: Split) => void;
+}
+
+/** A party whose log may have left ours. */
+export interface Suspect extends Holder {
+  /** Greatest seq of the log that it is known to hold. */
+  holdsTo(replica: ReplicaId): number;
+}
+
+interface Search {
+  readonly suspect: Suspect;
+  /** First entry of the run that was asked for. */
+  seq: number;
+  /** How far to go back where that run does not continue what is held here. */
+  step: number;
+}
+
+/** Forks are found soon after they happen: what is asked for first lies so far back. */
+const firstStep = 16;
+
+type Verdict =
+  | { readonly kind: "wrong" }
+  | { readonly kind: "common"; readonly to: number }
+  | { readonly kind: "fork"; readonly split: Split | undefined };
+
+export class Forks {
+  readonly #options: ForksOptions;
+  readonly #searches = new Map<ReplicaId, Search>();
+
+  constructor(options: ForksOptions) {
+    this.#options = options;
+  }
+
+  /** Another entry stands there in theirs than in ours. */
+  suspect(suspect: Suspect, replica: ReplicaId): void {
+    const known = this.#searches.get(replica);
+    // Who does not answer is asked again by the next comparison, or another in its place.
+    if (known?.suspect.isLending(replica) === true) return;
+    const head = this.#options.holdings.head(replica);
+    const common = Math.min(head?.to ?? 0, suspect.holdsTo(replica));
+    if (head === undefined || common < head.from || this.#isFull(head.branch?.signer ?? replica)) {
+      return;
+    }
+    this.#ask(replica, { suspect, seq: common, step: firstStep });
+  }
+
+  /** Whether that run of theirs was asked for here. */
+  awaits(suspect: Suspect, run: Run): boolean {
+    const search = this.#searches.get(run.replica);
+    return search?.suspect === suspect && search.seq === run.first;
+  }
+
+  /** Looks at a run that `awaits`. Rejects only when the store failed. */
+  async look(suspect: Suspect, publicKey: Uint8Array, run: Run): Promise<void> {
+    const { replica } = run;
+    const search = this.#searches.get(replica);
+    if (search?.suspect !== suspect) return;
+    const verdict = await this.#judge(publicKey, run);
+    if (this.#searches.get(replica) !== search) return;
+    this.#searches.delete(replica);
+    const head = this.#options.holdings.head(replica);
+    if (head === undefined) return;
+    switch (verdict.kind) {
+      case "wrong":
+        // Nothing of theirs continues anything of ours: told, and left alone.
+        if (search.seq <= head.from) return;
+        search.seq = Math.max(head.from, search.seq - search.step);
+        search.step *= 4;
+        return this.#ask(replica, search);
+      case "common":
+        search.seq = verdict.to + 1;
+        // Where all is in common the next comparison tells: one of the two has to learn more first.
+        if (search.seq <= Math.min(head.to, suspect.holdsTo(replica))) this.#ask(replica, search);
+        return;
+      case "fork":
+        if (verdict.split !== undefined) this.#options.split(verdict.split);
+    }
+  }
+
+  /** Of a signer's branches there are as many as may be. */
+  #isFull(signer: ReplicaId): boolean {
+    let count = 0;
+    for (const { branch } of this.#options.holdings.logs.values()) {
+      if (branch?.signer === signer) count++;
+    }
+    return count >= limits.branchesMax;
+  }
+
+  #ask(replica: ReplicaId, search: Search): void {
+    this.#searches.delete(replica);
+    if (!search.suspect.mayLend(replica, search.seq)) return;
+    this.#searches.set(replica, search);
+    search.suspect.lend(replica, search.seq, search.seq);
+  }
+
+  async #judge(publicKey: Uint8Array, run: Run): Promise<Verdict> {
+    const { suite, space, hashes, holdings } = this.#options;
+    const { replica, first } = run;
+    const before = first === 1 ? [zeroHash] : await hashes(replica, first - 1, first - 1);
+    const [previous] = before;
+    if (previous === undefined) return { kind: "wrong" };
+    const checked = await checkRun(suite, { space, run, previous }, publicKey);
+    if (!checked.isSigned) return { kind: "wrong" };
+    const held = await hashes(replica, first, lastSeq(run));
+    const at = held.findIndex((hash, index) => {
+      const theirs = checked.hashes[index];
+      return theirs === undefined || !equalBytes(hash, theirs);
+    });
+    const [ours, theirs] = [held[at], checked.hashes[at]];
+    if (ours === undefined || theirs === undefined) {
+      return { kind: "common", to: first + held.length - 1 };
+    }
+    if (staysInLog(ours, theirs)) return { kind: "fork", split: undefined };
+    const signer = signerOf(run);
+    const branch = { signer, seq: first + at, hash: ours };
+    const into = branchIdOf(suite, branch);
+    const isHeld = holdings.head(into) !== undefined;
+    return { kind: "fork", split: isHeld ? undefined : { replica, branch, into } };
+  }
+}
