@@ -108,9 +108,19 @@ export class Books {
   readonly #relays = new WeakMap<Connection, SimRelay>();
   readonly #attempts = new Map<string, Attempts>();
   readonly #whispers = new Set<string>();
+  #hasForked = false;
 
   constructor(ground: Ground) {
     this.#ground = ground;
+  }
+
+  /**
+   * Some log has two entries at one seq. From then on nobody here knows which of them stands under which
+   * id before everybody has taken the log apart, so what counts logs by their ids is not asked any more;
+   * what was written is, and that all agree in the end.
+   */
+  get hasForked(): boolean {
+    return this.#hasForked;
   }
 
   get writeCount(): number {
@@ -175,11 +185,10 @@ export class Books {
 
   wrote(write: Write, seq: number): void {
     const { device, name } = write;
-    // Of two branches of its log everybody holds the other one.
-    if (device.forkedAt !== undefined) return;
-    write.entry ??= seq;
     this.waiting.push(write);
     this.#ground.say(`device ${device.index} wrote ${name} as ${seq}`);
+    if (this.#hasForked) return;
+    write.entry ??= seq;
     if (seqOf(device.disk.durable, device.replica) < seq) {
       this.#ground.violated(`device ${device.index} shows ${name} as waiting before its commit`);
     }
@@ -188,10 +197,10 @@ export class Books {
   // Applying
 
   /** A leader is about to project these entries: what they say, and that it is the same everywhere. */
-  learn(device: SimDevice, entries: readonly ReadyEntry[]): void {
+  learn(entries: readonly ReadyEntry[]): void {
+    if (this.#hasForked) return;
     for (const entry of entries) {
       const { replica, seq, hash, lamport } = entry;
-      if (device.forkedAt !== undefined && replica === device.replica) continue;
       const known = this.#entriesOf(replica);
       const before = known[seq - 1];
       if (before !== undefined) {
@@ -228,8 +237,8 @@ export class Books {
 
   /** Views were told of these entries, on top of `before`: in causal order, none twice, none left out. */
   applied(tab: SimTab, entries: readonly ReadyEntry[], before: VersionVector): void {
+    if (this.#hasForked) return;
     const { device } = tab;
-    if (device.forkedAt !== undefined) return;
     const who = `device ${device.index}`;
     const { told } = this.#shownBy(device);
     const seen = new Map(before);
@@ -268,7 +277,8 @@ export class Books {
       if (store === stores.applied) {
         const { vector } = value as AppliedState;
         const isInstalled = commit.some(({ value: row }) => row === cleared);
-        if (isInstalled) this.#installed(device, shown, vector);
+        if (this.#hasForked) shown.appliedEver.clear();
+        else if (isInstalled) this.#installed(device, shown, vector);
         else if (!dominates(vector, shown.applied)) {
           this.#ground.violated(`${who}'s applied vector went back`);
         }
@@ -320,15 +330,16 @@ export class Books {
     this.#own.set(device, own);
     const before = own.get(to);
     own.set(to, toHex(hash));
-    if (before === undefined || before === own.get(to) || device.forkedAt !== undefined) return;
+    if (before === undefined || before === own.get(to) || this.#hasForked) return;
     if (!forks) this.#ground.violated(`device ${device.index} forked its log at ${to}`);
-    device.forkedAt = seqOf(device.disk.durableEver, device.replica);
+    this.#hasForked = true;
     this.#ground.struck("log forked");
   }
 
   /** The power is back: relaxed rows may be gone, whole transactions of them; nothing strict is. */
   async powerCut(device: SimDevice): Promise<void> {
     const { tag } = this.#ground.space;
+    if (this.#hasForked) return;
     await device.disk.inspect().read([stores.heads], async (tx) => {
       for (const [replica, seq] of device.disk.durable) {
         const row = (await tx.get(stores.heads, [tag, replica])) as { to: number } | undefined;
@@ -398,7 +409,7 @@ export class Books {
     if (relay === undefined) throw new Error("a session over no connection");
     const held = seqOf(relay.durable, device.replica);
     this.#ground.say(`device ${device.index} is told that ${relay.name} holds ${seq}`);
-    if (held >= seq) return;
+    if (held >= seq || this.#hasForked) return;
     this.#ground.violated(
       `device ${device.index} was told that ${relay.name} holds ${seq}, it holds ${held}`,
     );
@@ -406,12 +417,13 @@ export class Books {
 
   /** A device confirms that it holds a log up to `seq`: its disk would after a power cut. */
   confirmed({ index, disk }: SimDevice, replica: ReplicaId, seq: number): void {
-    if (seqOf(disk.durable, replica) >= seq) return;
+    if (seqOf(disk.durable, replica) >= seq || this.#hasForked) return;
     this.#ground.violated(`device ${index} confirms ${short(replica)}:${seq}, which it could lose`);
   }
 
   /** What a tab shows of another device's clock and marks: true, and never less than before. */
   receipts(tab: SimTab, replica: ReplicaId): void {
+    if (this.#hasForked) return;
     const subject = this.#devices.get(replica);
     if (subject === undefined) return this.#ground.violated("a register of nobody");
     const shown = this.#shownBy(tab.device);
@@ -462,6 +474,7 @@ export class Books {
 
   /** A tab leads and has read what its device knows: it shows no less than the tab before. */
   leads(tab: SimTab, before: { readonly clocks: Vectors; readonly marks: Vectors }): void {
+    if (this.#hasForked) return;
     const { board } = tab.tab;
     for (const [replica, clock] of before.clocks) {
       if (this.#mayForget(replica) || dominates(board.clock(replica), clock)) continue;
@@ -565,7 +578,7 @@ export class Books {
 
   /** Read models hold the effect of each applied entry once. */
   #compareModels(device: SimDevice, shown: Shown): void {
-    if (device.forkedAt !== undefined) return;
+    if (this.#hasForked) return;
     const should: Rows = { messages: 0, updates: 0, changes: 0 };
     for (const [replica, seq] of shown.applied) {
       const known = this.#entriesOf(replica)[seq - 1];

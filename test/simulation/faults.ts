@@ -124,7 +124,8 @@ function putBackLater(world: World, device: SimDevice, copy: DiskCopy, untilMs: 
   const { disk, replica } = device;
   const head = seqOf(disk.durable, replica);
   const tryIt = async (): Promise<void> => {
-    if (!ground.faulty || device.forkedAt !== undefined || !device.hasOwnLog) return;
+    // What is kept elsewhere is told by seqs, which say nothing where a log has forked.
+    if (!ground.faulty || world.books.hasForked || !device.hasOwnLog) return;
     const isLate = ground.nowMs >= untilMs;
     const isGrown = seqOf(disk.durable, replica) > head;
     if ((isGrown || isLate) && (await isAllKeptElsewhere(world, device))) await putBack();

@@ -3,12 +3,14 @@
  * catch every one, or it proves nothing. They live here and nowhere else.
  */
 import type { Suite } from "@skein/shared/crypto/suite.ts";
+import { Delivery } from "@skein/shared/device/delivery.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import { labels } from "@skein/shared/log/chain.ts";
 import { LogDigest } from "@skein/shared/log/digest.ts";
 import { registerLabels } from "@skein/shared/log/register.ts";
 import type { NotePeer } from "@skein/client/runtime/note-peers.ts";
 import type { Frame } from "@skein/shared/protocol/messages.ts";
+import { Forks } from "@skein/shared/sync/forks.ts";
 import { Exchange } from "@skein/shared/sync/exchange.ts";
 import { Session } from "@skein/shared/sync/session.ts";
 import { Mending } from "@skein/shared/sync/mending.ts";
@@ -125,7 +127,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no fence",
     breaks: "a leader that was robbed of the lead changes nothing",
-    mix: { long: 0.7 },
+    mix: { long: 1, often: ["tab frozen"] },
     tab: ({ store }, kv) => {
       store.apply = (space, _epoch, _before, entries, after) =>
         kv.write([stores.applied, ...projectedStores], "relaxed", async (tx) => {
@@ -212,7 +214,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "only the first dependency named",
     breaks: "an entry names all that its author had seen",
-    mix: { long: 0.7 },
+    mix: { long: 1 },
     tab: ({ store }) => {
       const writerBase = store.writerBase.bind(store);
       store.writerBase = async (space, replica) => {
@@ -366,10 +368,24 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: "fork not told",
-    breaks: "a device knows that its log has forked",
+    name: "fork not looked for",
+    breaks: "whoever holds the branch that leaves takes its log apart",
     mix: { forks: 1, often: ["profile restored"] },
-    plant: () => replaced(Replica.prototype, "onFork", () => () => {}),
+    plant: () => replaced(Forks.prototype, "suspect", () => () => {}),
+  },
+  {
+    name: "branch from its base",
+    breaks: "what a branch has in common with its log does nothing there",
+    mix: { forks: 1, often: ["profile restored"] },
+    plant: () =>
+      replaced(
+        Delivery.prototype,
+        "know",
+        (know) =>
+          function (this: Delivery, replica) {
+            know.call(this, replica);
+          },
+      ),
   },
   {
     name: "clock of what is still to come",

@@ -84,8 +84,9 @@ export interface Mix {
   readonly forks: number;
   /** In how many there are snapshots. */
   readonly snapshots: number;
-  /** Of the newer faults those that no seed has, and those that all have, and often. */
+  /** Of the newer faults those that no seed has. */
   readonly without: readonly FaultKind[];
+  /** Faults that all seeds have, and often. */
   readonly often: readonly FaultKind[];
 }
 
@@ -119,7 +120,7 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
     isLong ? longOptions(seed, dice) : shortOptions(seed, dice),
     new Prng(seed ^ 0x1a7e),
     isLong ? 1 : haste,
-    hasDocuments ? { ...mix, lonelyDamage: 0, forks: 0, snapshots: 0 } : mix,
+    hasDocuments ? { ...mix, lonelyDamage: 0, snapshots: 0 } : mix,
   );
   if (!hasDocuments) return options;
   // Engines have more to disagree about the more is edited at once.
@@ -135,6 +136,9 @@ function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Optio
     const isOften = mix.often.includes(kind);
     const strikes = (dice.chance(0.5) || isOften) && !mix.without.includes(kind);
     faults[kind] = strikes ? times * strikesPerSecond[kind] * (isOften ? 3 : 1) : 0;
+  }
+  for (const kind of mix.often) {
+    if (!newerKinds.has(kind)) faults[kind] = 3 * times * strikesPerSecond[kind];
   }
   const sharedStore = dice.chance(mix.sharedStores) && options.relays > 1;
   const busMsMax = dice.pick([2, 40, 400]);
@@ -168,23 +172,16 @@ const lonely = (options: Options, times: number): Options => ({
   },
 });
 
-/**
- * At one relay, which forgets nothing: of two branches that go out nobody could say which is to stay.
- * With so much to write that it is written before anything is heard.
- */
+/** With so much to write that it is written before anything is heard. */
 const forking = (options: Options, times: number): Options => ({
   ...options,
   forks: true,
-  relays: 1,
-  linksPerDevice: 1,
-  sharedStore: false,
   latencyMsMax: Math.max(40, options.latencyMsMax),
   faultySeconds: Math.max(2, options.faultySeconds),
   writesPerSecond: Math.max(3, options.writesPerSecond),
   faults: {
     ...options.faults,
     "profile restored": 2 * times * strikesPerSecond["profile restored"],
-    "relay store restored": 0,
     "flipped bits": 0,
   },
 });

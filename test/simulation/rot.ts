@@ -101,11 +101,6 @@ export function mostElsewhere({ relays, devices }: World, device: SimDevice): nu
 
 /** Whether all that the device holds does. */
 export async function isAllKeptElsewhere(world: World, device: SimDevice): Promise<boolean> {
-  const { relays, ground } = world;
-  const own = seqOf(device.disk.durable, device.replica);
-  // A relay without them would take the other branch, and pass it on to others.
-  const mayFork = ground.options.forks;
-  if (mayFork && relays.some(({ durable }) => seqOf(durable, device.replica) < own)) return false;
   for (const [replica, last] of device.disk.durable) {
     if (!(await isKeptElsewhere(world, device, replica, { first: 1, last }))) return false;
   }

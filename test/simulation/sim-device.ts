@@ -33,8 +33,6 @@ export class SimDevice {
   logLock: SimLock;
   tabs: SimTab[] = [];
   leader: SimTab | undefined;
-  /** Its log has a second branch, and everybody else holds the first one up to there. */
-  forkedAt: number | undefined;
   /** Its profile was put back at some time. */
   isRestored = false;
   readonly #ground: Ground;
@@ -58,7 +56,7 @@ export class SimDevice {
       books.committed(this, commit);
       if (!this.#lacksOwn || !this.hasOwnLog) return;
       this.#lacksOwn = false;
-      if (this.forkedAt === undefined) ground.struck("own log taken back");
+      if (!books.hasForked) ground.struck("own log taken back");
     };
     this.logLock = new SimLock(ground);
     books.know(this);

@@ -367,6 +367,8 @@ export class SimDocuments {
 
   /** Everybody here is honest: nothing is void, nothing comes before its past. */
   #judge(outcomes: readonly Applied[]): void {
+    // Who depends on an entry of a log that has forked may have seen the other branch's.
+    if (this.#books.hasForked) return;
     for (const outcome of outcomes) {
       if (outcome.kind === "applied" || outcome.kind === "known") continue;
       const why = "reason" in outcome ? outcome.reason : "it comes before its past";

@@ -2,6 +2,7 @@
  * A relay: the shipped one over a store, its own or one that it shares, with a disk's delays and
  * refusals. A crash loses everything but the store.
  */
+import { signerOf } from "@skein/shared/log/branch.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
 import type { Connection, Ending, Wire } from "@skein/shared/sync/connection.ts";
@@ -125,7 +126,7 @@ export class SimRelay {
       heads: (space) => slow(() => disk.heads(space)),
       append: (space, runs) =>
         slow(async () => {
-          for (const run of runs) this.#books.stores(this.name, run.replica);
+          for (const run of runs) this.#books.stores(this.name, signerOf(run));
           const outcomes = await disk.append(space, runs);
           this.store.gave((store) => store.append(space, runs));
           outcomes.forEach((outcome, index) => {
@@ -149,6 +150,7 @@ export class SimRelay {
           this.store.gave((store) => store.split(space, split));
           const outcome = await disk.split(space, split);
           if (outcome.kind === "split") {
+            ground.fire("log taken apart at a relay");
             durable.set(split.into, outcome.branch.to);
             if (outcome.rest === undefined) durable.delete(split.replica);
             else durable.set(split.replica, outcome.rest.to);

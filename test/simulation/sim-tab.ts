@@ -234,7 +234,7 @@ export class SimTab {
     const { store } = tab;
     const apply = store.apply.bind(store);
     store.apply = (space, epoch, before, entries, after) => {
-      this.#books.learn(this.device, entries);
+      this.#books.learn(entries);
       return apply(space, epoch, before, entries, after);
     };
     const repair = store.repair.bind(store);
@@ -243,6 +243,7 @@ export class SimTab {
       if (outcome === "repaired") this.#ground.struck("mended in place");
       return outcome;
     };
+    tab.onSplit = () => this.#ground.struck("log taken apart");
     tab.onHoles = () => this.#ground.fire("damage noticed");
     tab.onApply = (entries, before) => {
       this.#books.applied(this, entries, before);

@@ -13,8 +13,10 @@ export interface Cursor {
   theirs: number;
   /** They have said that they committed entries up to here; what they forwarded may be on its way. */
   stored: number;
-  /** Where both are known to hold the same entry. */
+  /** Where both hold the same entry by their own word. */
   agreed: number;
+  /** What they have sent is held here up to there; they may have lost it since. */
+  came: number;
   /** Asked for by `want`, beyond what is pushed anyway. */
   wantedTo: number;
   forked: boolean;
@@ -49,6 +51,7 @@ export class Cursors {
         theirs: 0,
         stored: 0,
         agreed: 0,
+        came: 0,
         wantedTo: 0,
         forked: false,
       };
@@ -60,6 +63,12 @@ export class Cursors {
   agree(replica: ReplicaId, seq: number): void {
     const cursor = this.of(replica);
     cursor.agreed = Math.max(cursor.agreed, seq);
+    this.came(replica, seq);
+  }
+
+  came(replica: ReplicaId, seq: number): void {
+    const cursor = this.of(replica);
+    cursor.came = Math.max(cursor.came, seq);
     cursor.theirs = Math.max(cursor.theirs, seq);
     cursor.sent = Math.max(cursor.sent, seq);
   }
@@ -71,6 +80,7 @@ export class Cursors {
   listed(replica: ReplicaId): void {
     const cursor = this.of(replica);
     cursor.agreed = 0;
+    cursor.came = 0;
     cursor.forked = false;
   }
 

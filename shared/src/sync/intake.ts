@@ -6,8 +6,9 @@
  * Invariants:
  *  1. Nothing is persisted that was not verified against the entry before it.
  *  2. A log's runs are persisted in order; `holdings` moves only after the commit.
- *  3. A source is blamed only where its run must be wrong: it agreed with us on the entry before.
- *     Otherwise the two may hold branches of a fork, which ends nobody's session.
+ *  3. A source is blamed only where its run must be wrong: by its own word it holds the same entry before
+ *     the run. That it has sent that entry is no such word: a relay forwards before its commit, which may
+ *     fail. Otherwise the two may hold branches of a fork, which ends nobody's session.
  *  4. What is queued is bounded by the sources' windows (session.ts enforces them).
  *  5. A source hears that a run is held only if what is held is that run.
  */
@@ -29,7 +30,7 @@ export interface LogStart {
 
 /** Where a run came from: a session, or anything else that hands over entries. */
 export interface RunSource {
-  /** Whether this source is known to hold the same entry as we at `seq` (0: trivially). */
+  /** Whether this source has said that it holds the same entry as we at `seq` (0: trivially). */
   agreesAt(replica: ReplicaId, seq: number): boolean;
   /** The run was wrong beyond doubt. */
   runRefused(replica: ReplicaId, detail: string): void;
@@ -241,18 +242,18 @@ export class Intake {
       }
       const other = isSigned ? this.#options.host.branchWithin(verified) : undefined;
       if (other !== undefined) source.runOfBranch(replica, other);
-      else if (isSigned && this.#isFirstOfBranch(log, run)) {
+      else if (isSigned && run.branch !== undefined && this.#isBeginning(log, run)) {
         this.#admit(replica, log, verified, source);
       } else if (isSigned) this.#accept(log, verified, source);
-      else if (source.agreesAt(replica, before)) {
+      else if (this.#isBeginning(log, run) || source.agreesAt(replica, before)) {
         source.runRefused(replica, "chain or signature is wrong");
       } else source.runDiverges(replica, before);
     });
   }
 
-  #isFirstOfBranch(log: LogIntake, { replica, branch }: Run): boolean {
-    const isHeld = this.#options.holdings.head(replica) !== undefined;
-    return branch !== undefined && log.committing === 0 && !isHeld;
+  /** Nothing of the log is held, or about to be: where it begins is its source's word. */
+  #isBeginning(log: LogIntake, { replica }: Run): boolean {
+    return log.committing === 0 && this.#options.holdings.head(replica) === undefined;
   }
 
   #admit(replica: ReplicaId, log: LogIntake, run: VerifiedRun, source: RunSource): void {
@@ -261,10 +262,13 @@ export class Intake {
       return source.runRefused(replica, "a branch without its own first entry");
     }
     const before = log.hash;
-    this.#whileVerifying(replica, log, this.#options.host.admitsBranch(run, source), (admitted) => {
+    const judged = (admitted: boolean): void => {
       if (admitted && log.hash === before) this.#accept(log, run, source);
       else source.runIgnored(replica, lastSeq(run));
-    });
+    };
+    const admitting = this.#options.host.admitsBranch(run, source);
+    // What cannot be looked up is left for the next comparison.
+    this.#whileVerifying(replica, log, admitting, judged, () => judged(false));
   }
 
   #whileVerifying<T>(

@@ -91,6 +91,9 @@ export class Sending {
 
   offer(run: Run, publicKey: Uint8Array, encode: EncodeRun): void {
     if (!this.#options.isFollowing() || !this.#pushesLog(run.replica)) return;
+    // Where a branch begins is told before it, and known once its first run is held.
+    const isHeld = this.#options.holdings.head(run.replica) !== undefined;
+    if (run.branch !== undefined && !isHeld) return;
     const cursor = this.#options.cursors.of(run.replica);
     if (cursor.forked || lastSeq(run) <= cursor.sent) return;
     if (cursor.sent === run.first - 1 && this.#windowOpen()) {

@@ -494,12 +494,13 @@ export class Session implements RunSource, Suspect {
     this.#received.release(replica, seq);
     // Where both are known to agree it was confirmed before, and is again: else it would count as
     // under way there for ever.
-    if (this.agreesAt(replica, seq)) this.#confirmSoon(replica, seq);
+    const { agreed = 0, came = 0 } = this.#cursors.known(replica) ?? {};
+    if (Math.max(agreed, came) >= seq) this.#confirmSoon(replica, seq);
   }
 
   runHeld(replica: ReplicaId, seq: number): void {
     if (this.isClosed) return;
-    this.#cursors.agree(replica, seq);
+    this.#cursors.came(replica, seq);
     this.#questions.came(replica, seq);
     this.#received.release(replica, seq);
     this.#confirmSoon(replica, seq);
