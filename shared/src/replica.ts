@@ -328,7 +328,12 @@ export class Replica implements ExchangeHost {
   onVerified(): void {}
 
   onHeld(run: VerifiedRun): void {
-    const { replica, first } = run;
+    const { replica, first, branch } = run;
+    // Others have taken our log apart: the copy that stayed in it hears of the other one like this.
+    const isNewBranch = branch !== undefined && first <= branch.seq;
+    if (isNewBranch && branch.signer === this.#options.self) {
+      this.#options.host.onFork(branch.signer, branch.seq);
+    }
     this.#know(run);
     if (first >= this.#delivery.nextSeq(replica)) this.#unopened.add(run);
     this.#load(replica);

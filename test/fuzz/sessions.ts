@@ -12,6 +12,7 @@ import fc from "fast-check";
 import { concatBytes } from "@skein/shared/bytes/bytes.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import { epochId, registerName, replicaId, type ReplicaId } from "@skein/shared/id/id.ts";
+import { branchIdOf } from "@skein/shared/log/branch.ts";
 import { chainHashes, labels, zeroHash } from "@skein/shared/log/chain.ts";
 import { type Entry, headMessage, lastSeq, type Run } from "@skein/shared/log/entry.ts";
 import {
@@ -317,6 +318,7 @@ async function sorted(
 const askedOften: ReadonlySet<string> = new Set<Frame["type"]>([
   "want",
   "fork",
+  "branch",
   "hashes",
   "heads",
   "versions",
@@ -340,17 +342,27 @@ async function spiceOf(grounds: Grounds, recorded: Input): Promise<readonly Uint
       add(renumbered(frame, [ana, ben], dice));
     }
   }
+  const addBranch = (seq: number, [hash]: readonly Uint8Array[], base: Uint8Array): void => {
+    if (hash === undefined) return;
+    const { publicKey } = grounds.ana;
+    const replica = branchIdOf(world.suite, { signer: ana, hash });
+    add({ type: "branch", space: 0, publicKey, seq, hash, from: seq, base });
+    add({ type: "alias", log: 1, space: 0, replica, epoch, publicKey });
+  };
   // Ana's log, in pieces that are signed: one by one, many at once, hollow, empty, repeated, of two minds.
   for (let branch = 0; branch < 2; branch++) {
     let previous: Uint8Array = zeroHash;
     for (let first = 1; first < 60;) {
       const entries = someEntries(first, dice, epoch);
       const run: Run = { replica: ana, first, entries, signature: new Uint8Array(64) };
+      const before = previous;
       const hashes = chainHashes(world.suite, grounds.space.tag, run, previous);
       previous = hashes.at(-1) ?? previous;
       const message = headMessage(grounds.space.tag, ana, lastSeq(run), previous);
       const signature = await world.suite.sign(grounds.ana.secret, labels.head, message);
       frames.push(frameOfRun(branch, epoch, { ...run, signature }));
+      // The second one as a branch, which it may or may not be.
+      if (branch === 1) addBranch(first, hashes, before);
       first += entries.length;
     }
     add({

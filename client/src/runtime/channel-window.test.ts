@@ -40,7 +40,7 @@ describe("a channel's window", () => {
     expect(texts(window)).toEqual(["m1", "m2", "m3", "m4", "m5", "m6"]);
   });
 
-  it("shows own messages at once, in order, at the end (4)", () => {
+  it("shows own messages at once, in order, at the end (5)", () => {
     const window = new ChannelWindow();
     window.prepend(page(1, 1, false));
     window.write("x", "one", 10);
@@ -66,5 +66,32 @@ describe("a channel's window", () => {
     expect(window.rows.map(({ key }) => key)).toEqual([keyOfId(message(1).id), "x"]);
     expect(window.message("x")).toEqual(committed);
     expect(window.isPending("x")).toBe(false);
+  });
+
+  it("begins anew with what is applied anew, under other ids (4)", () => {
+    const window = new ChannelWindow();
+    window.prepend(page(1, 3, true));
+    window.write("x", "mine", 10);
+    window.commit("x", message(4, "mine"));
+    window.write("y", "on its way", 11);
+    window.beginAnew();
+    expect(texts(window)).toEqual(["on its way"]);
+    const theirs = message(4, "another's");
+    for (const each of [message(1), message(2), message(3), theirs]) window.add(each);
+    expect(texts(window)).toEqual(["m1", "m2", "m3", "another's", "on its way"]);
+    expect(window.message(keyOfId(theirs.id))?.text).toBe("another's");
+    expect(window.hasOlder).toBe(false);
+  });
+
+  it("keeps the newest of a long channel that is applied anew", () => {
+    const window = new ChannelWindow();
+    window.beginAnew();
+    for (let seq = 1; seq <= 2_500; seq++) window.add(message(seq));
+    expect(window.rows.length).toBeLessThanOrEqual(2_000);
+    expect(texts(window).at(-1)).toBe("m2500");
+    expect(window.hasOlder).toBe(true);
+    const first = window.rows[0]?.stored?.id.seq ?? 0;
+    window.prepend(page(first - 50, first - 1, true));
+    expect(window.rows[0]?.stored?.id.seq).toBe(first - 50);
   });
 });

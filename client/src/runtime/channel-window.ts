@@ -7,7 +7,8 @@
  *  2. It has no gaps: what lies before its oldest message is not in it until a page is read.
  *  3. A message keeps its key for as long as the window lives: one that was written here keeps the key
  *     it had before it was committed.
- *  4. Own messages on their way stand at the end, in the order they were written.
+ *  4. Where everything is applied anew (`beginAnew`) messages have other ids and keys than before.
+ *  5. Own messages on their way stand at the end, in the order they were written.
  */
 import type { OrderKey } from "@skein/shared/chat/order-key.ts";
 import { orderKey } from "@skein/shared/chat/order-key.ts";
@@ -28,6 +29,9 @@ interface Page {
   readonly hasMore: boolean;
 }
 
+/** Of a long channel that is applied anew no more is kept; the rest is read again when asked for. */
+const anewRowsMax = 2_000;
+
 export class ChannelWindow {
   #rows: WindowRow[] = [];
   readonly #pending = new Map<string, WindowRow>();
@@ -38,6 +42,8 @@ export class ChannelWindow {
   #loaded = false;
   /** Applied before the first page was read. */
   #early: StoredMessage[] = [];
+  /** Everything is applied anew, and comes in the order it was: the newest is last. */
+  #isAnew = false;
 
   get rows(): readonly WindowRow[] {
     return [...this.#rows, ...this.#pending.values()];
@@ -80,7 +86,20 @@ export class ChannelWindow {
     }
     const first = this.#rows[0]?.stored;
     if (this.#hasOlder && first !== undefined && compareStamps(message, first) < 0) return false;
-    return this.#insert(message);
+    const isNew = this.#insert(message);
+    if (this.#isAnew && this.#rows.length > anewRowsMax) this.#dropOldest(anewRowsMax / 2);
+    return isNew;
+  }
+
+  /** What was applied is void, and is applied anew (a log was taken apart): under other ids, perhaps. */
+  beginAnew(): void {
+    this.#rows = [];
+    this.#byKey.clear();
+    this.#ownKeys.clear();
+    this.#early = [];
+    this.#hasOlder = false;
+    this.#loaded = true;
+    this.#isAnew = true;
   }
 
   /** Written in this tab; not committed yet. */
@@ -98,6 +117,11 @@ export class ChannelWindow {
     this.#byKey.delete(id);
     this.#ownKeys.set(id, key);
     this.#insert(message);
+  }
+
+  #dropOldest(count: number): void {
+    for (const { key } of this.#rows.splice(0, count)) this.#byKey.delete(key);
+    this.#hasOlder = true;
   }
 
   #insert(message: StoredMessage): boolean {

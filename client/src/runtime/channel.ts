@@ -81,6 +81,10 @@ export class LiveChannel implements OpenChannel {
     );
     this.#undo.push(
       core.onApplied.on((entries) => this.#applied(entries)),
+      core.onAnew.on(() => {
+        this.#window.beginAnew();
+        this.#changed();
+      }),
       core.onMissed.on(() => {
         const { troubles } = core.device;
         this.#readNewest().then(

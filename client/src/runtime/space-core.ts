@@ -90,6 +90,8 @@ export class SpaceCore {
   readonly onWritten = new Events<WrittenEntry>();
   /** Entries are in the read models. */
   readonly onApplied = new Events<readonly ReadyEntry[]>();
+  /** Nothing counts as applied any more: a log was taken apart, and everything is applied anew. */
+  readonly onAnew = new Events<void>();
   /** More was applied than this tab was told of: what it keeps of the read models is read anew. */
   readonly onMissed = new Events<void>();
   /** A part of a snapshot has come, of this document. */
@@ -214,6 +216,7 @@ export class SpaceCore {
     for (const { replica } of this.membership.get().members.get(this.me)?.replicas ?? []) {
       own.add(replica);
     }
+    for (const [branch, signer] of this.#signers) if (own.has(signer)) own.add(branch);
     return own;
   }
 
@@ -341,9 +344,11 @@ export class SpaceCore {
   async applied(entries: readonly ReadyEntry[], state: AppliedState): Promise<void> {
     // Versions count applications; one goes untold where a leader dies right after its commit.
     const missed = state.version > this.#appliedVersion + (entries.length > 0 ? 1 : 0);
+    const isAnew = state.vector.size === 0 && this.vector.get().size > 0;
     if (state.version > this.#appliedVersion) {
       this.#appliedVersion = state.version;
       this.vector.set(state.vector);
+      if (isAnew) this.onAnew.emit();
     }
     this.head.set(Math.max(this.head.get(), state.vector.get(this.log) ?? 0));
     for (const { replica, branch } of entries) {
