@@ -90,6 +90,7 @@ export class Room implements ExchangeHost {
         append: (runs) => store.append(tag, runs),
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
         split: (split) => store.split(tag, split),
+        heads: () => store.heads(tag),
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
         putRegisters: (each) => store.putRegisters(tag, each),
       },

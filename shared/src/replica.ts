@@ -53,6 +53,8 @@ const unopenedBytesMax = 32 * 1024 * 1024;
 export const applyMax = 1_024;
 /** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
 const ownHeadEveryMs = 30_000;
+/** Everything is applied anew at most so often: whoever signs branch after branch costs no more. */
+const anewEveryMs = 60_000;
 /** After a failed commit, how long until the next try. */
 const retryAfterMs = 5_000;
 
@@ -136,9 +138,13 @@ export class Replica implements ExchangeHost {
   readonly #effects: Effects;
   #delivery: Delivery;
   readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
+  /** Of each signer. */
+  readonly #branches = new Map<ReplicaId, Set<ReplicaId>>();
   /** Of each branch the log that it left. */
   readonly #parents = new Map<ReplicaId, ReplicaId>();
   #ownLog: ReplicaId;
+  /** When everything was applied anew last. */
+  #anewAtMs = Number.NEGATIVE_INFINITY;
   #unopened = new Unopened(unopenedBytesMax);
   /** Logs whose next entries are being read and opened. */
   readonly #loading = new Set<ReplicaId>();
@@ -201,7 +207,10 @@ export class Replica implements ExchangeHost {
   /** The log exists: dependencies may name it, and its author is the signer. */
   #know({ replica, branch }: Pick<LogHead | VerifiedRun, "replica" | "branch">): void {
     this.#delivery.know(replica, branch);
-    if (branch !== undefined) this.#options.gate.know(replica, branch.signer);
+    if (branch === undefined) return;
+    const known = this.#branches.get(branch.signer) ?? new Set();
+    this.#branches.set(branch.signer, known.add(replica));
+    this.#options.gate.know(replica, branch.signer);
   }
 
   /** Where this device's own entries go: its replica's log, or the branch of it that it wrote. */
@@ -336,7 +345,7 @@ export class Replica implements ExchangeHost {
     }
     this.#know(run);
     if (first >= this.#delivery.nextSeq(replica)) this.#unopened.add(run);
-    this.#load(replica);
+    this.#loadKin(replica);
     this.#options.host.onChanged();
   }
 
@@ -397,7 +406,7 @@ export class Replica implements ExchangeHost {
 
   onMended(replica: ReplicaId): void {
     this.#options.host.onHoles(replica);
-    this.#load(replica);
+    this.#loadKin(replica);
   }
 
   onIdle(): void {}
@@ -451,12 +460,17 @@ export class Replica implements ExchangeHost {
     if (parent !== undefined) return this.#delivery.appliedTo(parent) >= seq - 1;
     this.#loading.add(replica);
     const generation = this.#generation;
+    const held = () =>
+      this.#kinOf(head)
+        .map(({ to }) => to)
+        .join();
+    const before = held();
     const over = (found: ReplicaId | undefined): void => {
       if (generation !== this.#generation) return;
       this.#loading.delete(replica);
-      // Where it is not held yet, what comes of that log looks again.
-      if (found === undefined) return;
-      this.#parents.set(replica, found);
+      // Where it is not held yet, what comes of that log looks again; or has come meanwhile.
+      if (found === undefined && held() === before) return;
+      if (found !== undefined) this.#parents.set(replica, found);
       this.#load(replica);
     };
     this.#effects.start(this.#parentOf(head, seq), over, (error) => {
@@ -480,14 +494,14 @@ export class Replica implements ExchangeHost {
 
   #kinOf(head: LogHead): LogHead[] {
     const signer = signerOf(head);
-    return [...this.exchange.holdings.logs.values()].filter((each) => signerOf(each) === signer);
+    const logs = [signer, ...(this.#branches.get(signer) ?? [])];
+    return logs.flatMap((each) => this.exchange.holdings.head(each) ?? []);
   }
 
-  /** Branches of the same key may have waited for this one. */
+  /** Branches of the same key may have waited for this log. */
   #loadKin(replica: ReplicaId): void {
     const head = this.exchange.holdings.head(replica);
-    if (head === undefined) return;
-    for (const kin of this.#kinOf(head)) this.#load(kin.replica);
+    for (const kin of head === undefined ? [] : this.#kinOf(head)) this.#load(kin.replica);
   }
 
   /** A branch may go on with writer sessions that were opened before it. */
@@ -612,7 +626,12 @@ export class Replica implements ExchangeHost {
   async #takeApart(split: Split): Promise<SplitOff> {
     const { store, tag, leaderEpoch } = this.#options;
     let off: SplitOff = { kind: "moved" };
+    const now = this.#options.env.clock.now();
     await this.install(async (before) => {
+      const isAnew = (before.vector.get(split.replica) ?? 0) >= split.branch.seq;
+      // The next comparison comes by again.
+      if (isAnew && now < this.#anewAtMs + anewEveryMs && now >= this.#anewAtMs) return "moved";
+      if (isAnew) this.#anewAtMs = now;
       const isOwn = split.replica === this.#ownLog;
       const taken = await store.takeApart(tag, leaderEpoch, before, split, isOwn);
       if (taken.kind === "fenced") return "fenced";
@@ -665,15 +684,16 @@ export class Replica implements ExchangeHost {
     this.#delivery = this.#newDelivery();
     this.#unopened = new Unopened(unopenedBytesMax);
     this.#nonces.clear();
+    this.#parents.clear();
     this.#loading.clear();
     this.#unknownEpochs.clear();
-    for (const head of base.heads) {
-      this.exchange.began(head);
-      this.#know(head);
-    }
+    for (const head of base.heads) this.exchange.began(head);
+    // Those among them that came in since the base was read.
+    const { logs } = this.exchange.holdings;
+    for (const head of logs.values()) this.#know(head);
     // Told without entries: whoever keeps something of the read models reads it anew.
     this.#options.host.onApplied([], base.applied);
-    for (const { replica } of base.heads) this.#load(replica);
+    for (const replica of [...logs.keys()]) this.#load(replica);
     this.#tellClock();
     this.#options.host.onChanged();
   }

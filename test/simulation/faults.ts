@@ -99,6 +99,9 @@ export async function strike(world: World, kind: FaultKind): Promise<void> {
       // It counts when it is put back.
       return;
     }
+    case "profile cloned":
+      if (!(await cloneProfile(world, device))) return;
+      break;
     case "hostile":
       attack(ground, relay, device).catch((error: unknown) => ground.bug(error));
       break;
@@ -147,6 +150,21 @@ function putBackLater(world: World, device: SimDevice, copy: DiskCopy, untilMs: 
   const later = (): void =>
     ground.schedule.after(50, () => void tryIt().catch((error: unknown) => ground.bug(error)));
   later();
+}
+
+/** A second device with all that this one has kept, which goes on as if it were the same; one in a world. */
+async function cloneProfile(world: World, device: SimDevice): Promise<boolean> {
+  const { ground, devices } = world;
+  if (devices.length > ground.options.devices || !device.hasOwnLog) return false;
+  const copy = await device.disk.copy();
+  const clone = world.clone(device);
+  await clone.disk.restore(copy);
+  ground.schedule.after(ground.dice.between(10, 500), () => {
+    if (clone.tabs.length === 0) clone.openTab();
+    for (const each of [clone, device])
+      if (each.awake.length > 0) ground.dice.pick(each.awake).write();
+  });
+  return true;
 }
 
 /** All faults end; what they broke stays broken until the code mends it, and who is frozen wakes later. */

@@ -63,12 +63,15 @@ const strikesPerSecond = {
   hostile: 0.8,
   "flipped bits": 0.4,
   "profile restored": 0.2,
+  "profile cloned": 0.2,
 } as const;
 
 export type FaultKind = keyof typeof strikesPerSecond;
 export const faultKinds = Object.keys(strikesPerSecond) as FaultKind[];
 /** Rolled with dice of their own, so that a seed that was pinned before them keeps its others. */
 const newerKinds: ReadonlySet<FaultKind> = new Set(["flipped bits", "profile restored"]);
+/** Only where logs may fork. */
+const forkingKinds: ReadonlySet<FaultKind> = new Set(["profile cloned"]);
 
 /** What kinds of seeds there are in a run. */
 export interface Mix {
@@ -182,6 +185,7 @@ const forking = (options: Options, times: number): Options => ({
   faults: {
     ...options.faults,
     "profile restored": 2 * times * strikesPerSecond["profile restored"],
+    "profile cloned": options.seed % 2 === 0 ? times * strikesPerSecond["profile cloned"] : 0,
     "flipped bits": 0,
   },
 });
@@ -255,7 +259,8 @@ const notNewer = {
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {
   const faults = {} as Record<FaultKind, number>;
   for (const kind of faultKinds) {
-    faults[kind] = !newerKinds.has(kind) && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
+    const isOlder = !newerKinds.has(kind) && !forkingKinds.has(kind);
+    faults[kind] = isOlder && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
   }
   return faults;
 }

@@ -18,6 +18,7 @@ export class World {
   readonly books: Books;
   readonly relays: readonly SimRelay[];
   readonly devices: readonly SimDevice[];
+  readonly #everybody: SimDevice[];
 
   static async begin(options: Options, mutant: Mutant | undefined): Promise<World> {
     const ground = new Ground(options, mutant);
@@ -59,12 +60,24 @@ export class World {
     ground: Ground,
     books: Books,
     relays: readonly SimRelay[],
-    devices: readonly SimDevice[],
+    devices: SimDevice[],
   ) {
     this.ground = ground;
     this.books = books;
     this.relays = relays;
     this.devices = devices;
+    this.#everybody = devices;
+  }
+
+  /** Another device with the same keys; its disk is empty. */
+  clone({ pair, writeKey, relays }: SimDevice): SimDevice {
+    const { ground, books } = this;
+    books.twoAreOne();
+    const index = this.devices.length;
+    const devices = this.#everybody;
+    const clone = new SimDevice(ground, books, { index, pair, writeKey, relays, devices });
+    devices.push(clone);
+    return clone;
   }
 
   get wires(): SimWire[] {

@@ -447,7 +447,10 @@ export class LiveApp implements App {
     for (const core of this.#cores.get()) {
       const status = spaces.get(core.tag);
       if (status === undefined) continue;
-      if (this.#leader === undefined) core.sentUpTo(status.sent);
+      if (this.#leader === undefined) {
+        core.goesOnIn(status.ownLog);
+        core.sentUpTo(status.sent);
+      }
       const { tag: space } = core;
       for (const { replica, healed } of status.forks) {
         const author = othersName(core, replica);

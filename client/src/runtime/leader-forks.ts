@@ -25,12 +25,22 @@ export class ForkWatch {
     if (!this.#sinceMs.has(replica)) this.#sinceMs.set(replica, nowMs);
   }
 
-  facts(logs: Iterable<LogHead>, nowMs: number): readonly ForkFact[] {
-    const branched = branchedIn(logs);
+  /** @param isForked whether somebody who is connected holds another branch of that log. */
+  facts(
+    logs: Iterable<LogHead>,
+    isForked: (log: ReplicaId) => boolean,
+    nowMs: number,
+  ): readonly ForkFact[] {
+    const branches = Map.groupBy(
+      [...logs].filter(({ branch }) => branch !== undefined),
+      signerOf,
+    );
     const facts: ForkFact[] = [];
     for (const [replica, sinceMs] of this.#sinceMs) {
-      const healed = branched.has(replica);
-      if (healed || nowMs >= sinceMs + unhealedToldAfterMs) facts.push({ replica, healed });
+      const held = branches.get(replica) ?? [];
+      const isOpen = [replica, ...held.map((head) => head.replica)].some(isForked);
+      const isLasting = isOpen && nowMs >= sinceMs + unhealedToldAfterMs;
+      if (isLasting || (!isOpen && held.length > 0)) facts.push({ replica, healed: !isOpen });
     }
     return facts;
   }
@@ -40,11 +50,4 @@ export class ForkWatch {
     const due = [...this.#sinceMs.values()].map((sinceMs) => sinceMs + unhealedToldAfterMs);
     return Math.min(Number.POSITIVE_INFINITY, ...due.filter((atMs) => atMs > nowMs));
   }
-}
-
-/** Whose logs have branches that are held. */
-function branchedIn(logs: Iterable<LogHead>): ReadonlySet<ReplicaId> {
-  const branched = new Set<ReplicaId>();
-  for (const head of logs) if (head.branch !== undefined) branched.add(signerOf(head));
-  return branched;
 }

@@ -103,6 +103,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     await core.ready;
     await replayParked(core, leaderEpoch, host);
     const base = await readReplicaBase(device.store, tag, core.replica);
+    core.goesOnIn(base.ownLog);
     const desk = new RegisterDesk(device.env, sealer);
     const topics = new Map<RegisterName, RegisterTopic>();
     for (const topic of [{ kind: "clock" }, { kind: "profile" }, { kind: "snapshot" }] as const) {
@@ -213,7 +214,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       missing: Math.max(0, ...sessions.map((session) => session.missing)) + missing,
       equal: missing === 0 && sessions.some((session) => session.equal),
       unknownDevices,
-      forks: this.#forks.facts(this.#logs, this.#nowMs()),
+      forks: this.#forks.facts(this.#logs, (log) => this.#isForked(log), this.#nowMs()),
+      ownLog: this.replica.ownLog,
       holes: this.#lastingHoles(),
       snapshots: this.#snapshots.facts,
       presence: this.presence.facts(),
@@ -335,6 +337,10 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   onSplit(replica: ReplicaId): void {
     this.core.goesOnIn(this.replica.ownLog);
     this.onFork(replica);
+  }
+
+  #isForked(log: ReplicaId): boolean {
+    return this.replica.exchange.isForked(log);
   }
 
   get #logs(): Iterable<LogHead> {

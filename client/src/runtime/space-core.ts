@@ -108,6 +108,8 @@ export class SpaceCore {
   readonly #writer: Writer;
   #appliedVersion = 0;
   #log: ReplicaId;
+  /** Which it was before. */
+  readonly #leftLogs = new Set<ReplicaId>();
   /** Of each branch. */
   readonly #signers = new Map<ReplicaId, ReplicaId>();
   #whispers = 0;
@@ -331,13 +333,21 @@ export class SpaceCore {
 
   // What the leading tab tells
 
-  /** Own entries go on there: seqs are counted on. */
+  /**
+   * Own entries go on there: seqs are counted on. How far they have come elsewhere is known anew, for what
+   * was said of the log before may have been another branch.
+   */
   goesOnIn(log: ReplicaId): void {
+    if (log === this.#log || this.#leftLogs.has(log)) return;
+    this.#leftLogs.add(this.#log);
     this.#log = log;
+    this.sent.set({ sentTo: this.ledger.storedTo(log), storedTo: 0 });
   }
 
   appendedElsewhere(head: LogHead): void {
-    this.#log = head.replica;
+    this.goesOnIn(head.replica);
+    // Told late, of a log that this device has left.
+    if (head.replica !== this.#log) return;
     this.head.set(Math.max(this.head.get(), head.to));
   }
 

@@ -22,6 +22,8 @@ export interface SpaceStatus {
   readonly unknownDevices: number;
   /** Logs of which two versions exist. */
   readonly forks: readonly ForkFact[];
+  /** Where this device's own entries go on. */
+  readonly ownLog: ReplicaId;
   /** Entries that this device's disk has spoilt and nobody has brought again yet. */
   readonly holes: readonly HoleFact[];
   readonly snapshots: SnapshotFacts;

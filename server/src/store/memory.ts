@@ -126,9 +126,15 @@ export class MemoryRelayStore implements RelayStore {
 
   split(space: SpaceTag, split: Split): Promise<SplitOff> {
     return this.#inOrder(async () => {
+      const before = await this.#cost(space);
       const outcome = await this.#logs.split(space, split);
       if (outcome.kind === "split") {
-        const { to } = this.#space(space);
+        const counters = this.#space(space);
+        const after = await this.#cost(space);
+        // What was held of the branch under both ids is counted once.
+        counters.entries += after.entries - before.entries;
+        counters.bytes += after.bytes - before.bytes;
+        const { to } = counters;
         to.set(split.into, outcome.branch.to);
         if (outcome.rest === undefined) to.delete(split.replica);
         else to.set(split.replica, outcome.rest.to);
@@ -355,6 +361,17 @@ export class MemoryRelayStore implements RelayStore {
   }
 
   /** What would go if the log began after `base`. */
+  /** What all entries of a space count for. */
+  async #cost(space: SpaceTag): Promise<{ readonly entries: number; readonly bytes: number }> {
+    const cost = { entries: 0, bytes: 0 };
+    for (const { replica, publicKey, to: seq, hash } of await this.#logs.heads(space)) {
+      const held = await this.#heldUpTo(space, { replica, publicKey, seq, hash });
+      cost.entries += held.entries;
+      cost.bytes += entryCost(held.entries, held.bytes);
+    }
+    return cost;
+  }
+
   async #heldUpTo(space: SpaceTag, { replica, seq }: LogBase) {
     const heads = await this.#logs.heads(space);
     const head = heads.find((each) => each.replica === replica);

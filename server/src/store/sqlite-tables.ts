@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { concatBytes, equalBytes } from "@skein/shared/bytes/bytes.ts";
-import { beginsAfter } from "@skein/shared/log/branch.ts";
+import { beginsAfter, ownFirst } from "@skein/shared/log/branch.ts";
 import { zeroHash } from "@skein/shared/log/chain.ts";
 import { hashBytes, runEntriesMax } from "@skein/shared/log/entry.ts";
 import { newerRegister } from "@skein/shared/log/register.ts";
@@ -139,19 +139,33 @@ export class Tables {
   /** Runs go over as they are. What a log costs stays the same. */
   split(space: Uint8Array, { replica, branch, into }: SplitRow): SplitOffRow {
     const log = this.#log(space, replica);
-    if (log === undefined || this.#log(space, into) !== undefined) return { kind: "moved" };
+    if (log === undefined) return { kind: "moved" };
     const { seq, hash } = branch;
     if (seq < log.from || seq > log.to || !equalBytes(hash, this.#hashAt(log, seq))) {
       return { kind: "moved" };
     }
+    const held = this.#log(space, into);
+    if (held !== undefined && !this.#isSameWhereBoth(log, held)) return { kind: "moved" };
     const end = integer(this.#runFrom(log, seq), "first") - 1;
     const base = this.#hashAt(log, end);
-    const split = { ...log, replica: into, from: end + 1, base, branch };
-    split.id = this.#insertLog(split);
-    this.#rows.run(`UPDATE runs SET log = ? WHERE log = ? AND last > ?`, split.id, log.id, end);
-    if (end === 0) this.#rows.run(`DELETE FROM logs WHERE id = ?`, log.id);
-    else this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, end, base, log.id);
-    const rest = end === 0 ? undefined : headOf({ ...log, to: end, hash: base });
+    let split = { ...log, replica: into, from: end + 1, base, branch };
+    if (held !== undefined && held.to >= log.to) {
+      this.#drop(log, end + 1);
+      split = { ...held, branch };
+    } else {
+      if (held !== undefined) {
+        this.#drop(held, held.from);
+        this.#rows.run(`DELETE FROM logs WHERE id = ?`, held.id);
+      }
+      split.id = this.#insertLog(split);
+      this.#rows.run(`UPDATE runs SET log = ? WHERE log = ? AND last > ?`, split.id, log.id, end);
+    }
+    const isGone = end < ownFirst(log.branch);
+    if (isGone) {
+      this.#drop(log, log.from);
+      this.#rows.run(`DELETE FROM logs WHERE id = ?`, log.id);
+    } else this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, end, base, log.id);
+    const rest = isGone ? undefined : headOf({ ...log, to: end, hash: base });
     return { kind: "split", rest, branch: headOf(split) };
   }
 
@@ -487,6 +501,29 @@ export class Tables {
       branch?.seq ?? null,
       branch?.hash ?? null,
     );
+  }
+
+  /** Each hash covers the one before it, so comparing the last one in common compares all. */
+  #isSameWhereBoth(one: Log, other: Log): boolean {
+    const common = Math.min(one.to, other.to);
+    if (common < Math.max(one.from, other.from) - 1) return false;
+    return equalBytes(this.#hashAt(one, common), this.#hashAt(other, common));
+  }
+
+  /** Whole runs, from the one that begins at `first` on. */
+  #drop(log: Log, first: number): void {
+    const row = this.#rows.get(
+      `SELECT coalesce(sum(last - first + 1), 0) AS entries,
+         coalesce(sum(body_bytes), 0) AS body_bytes
+       FROM runs WHERE log = ? AND first >= ?`,
+      log.id,
+      first,
+    );
+    if (row === undefined) throw new Error("a sum has a row");
+    const entries = integer(row, "entries");
+    const bytes = -entryCost(entries, integer(row, "body_bytes"));
+    this.#rows.run(`DELETE FROM runs WHERE log = ? AND first >= ?`, log.id, first);
+    count(this.#rows, log.space, { bytes, entries: -entries });
   }
 
   /** Entries up to `seq`. A run that goes on behind it loses its beginning and keeps its signature. */

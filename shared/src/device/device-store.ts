@@ -224,6 +224,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       if (isApplied && !(await holdsAll(tx, space))) return { kind: "stuck" };
       const off = await splitLog(tx, this.#suite, space, split);
       if (off.kind === "moved") return off;
+      await forgetNamed(tx, space, replica);
       if (isOwn) await goOnIn(tx, space, replica, off.branch);
       if (isApplied) {
         await begin(tx, space);
@@ -288,6 +289,15 @@ const writerRow = async (
   replica: ReplicaId,
 ): Promise<WriterRow | undefined> =>
   (await tx.get(stores.writers, [space, replica])) as WriterRow | undefined;
+
+/** What own entries named of the log was its branch: of what stands there now they have named nothing. */
+async function forgetNamed(tx: Writing, space: SpaceTag, replica: ReplicaId): Promise<void> {
+  for (const { key, value } of await tx.range(stores.writers, beginningWith(space))) {
+    const row = value as WriterRow;
+    const named = new Map(row.named);
+    if (named.delete(replica)) tx.put(stores.writers, key, { ...row, named });
+  }
+}
 
 /** What this device appended to the log is the branch now, and so is what it appends next. */
 async function goOnIn(

@@ -5,7 +5,7 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
-import { ifBranch } from "../log/branch.ts";
+import { ifBranch, ownFirst } from "../log/branch.ts";
 import type { Split, SplitOff } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { beginningWith, partOf } from "./key.ts";
@@ -33,12 +33,16 @@ export async function splitLog(
   { replica, branch, into }: Split,
 ): Promise<SplitOff> {
   const head = await headRow(tx, space, replica);
-  if (head === undefined || (await headRow(tx, space, into)) !== undefined)
-    return { kind: "moved" };
+  if (head === undefined) return { kind: "moved" };
   if (branch.seq < head.from || branch.seq > head.to) return { kind: "moved" };
   const log: LogRows = { tx, suite, space, replica, head };
   if (!equalBytes(await hashAt(log, branch.seq), branch.hash)) return { kind: "moved" };
 
+  const held = await headRow(tx, space, into);
+  if (held !== undefined && !(await isSameWhereBoth(log, { ...log, replica: into, head: held }))) {
+    return { kind: "moved" };
+  }
+  const isHeld = held !== undefined && held.to >= head.to;
   const end = await lastHeadBefore(log, branch.seq);
   const hash = await hashAt(log, end);
   const cut = end < head.from ? undefined : await cutAt(log, end);
@@ -53,36 +57,52 @@ export async function splitLog(
     [space, replica, end + 1],
     [space, replica, Number.POSITIVE_INFINITY],
   );
-  for (const { key, value } of moving) {
-    tx.put(stores.segments, [space, into, partOf<number>(key, 2)], value as Segment);
+  if (!isHeld) {
+    const { from, before } = beginningWith(space, into);
+    tx.deleteRange(stores.segments, from, before);
+    for (const { key, value } of moving) {
+      tx.put(stores.segments, [space, into, partOf<number>(key, 2)], value as Segment);
+    }
   }
   if (cut !== undefined && cut.behind.length > 0) {
     tx.put(stores.segments, [space, replica, cut.begin], cut.stays);
-    if (!isOwn) {
+    if (!isOwn && !isHeld) {
       tx.put(stores.segments, [space, into, end + 1], segmentAfter(suite, hash, cut.behind));
     }
   }
   await moveSessions(tx, space, replica, into, end);
 
-  const split: HeadRow = {
-    publicKey: head.publicKey,
-    from: end + 1,
-    to: head.to,
-    hash: head.hash,
-    tail: Math.max(head.tail, end + 1),
-    base: hash,
-    ...ifBranch(branch),
-  };
+  const split: HeadRow = isHeld
+    ? held
+    : {
+        publicKey: head.publicKey,
+        from: end + 1,
+        to: head.to,
+        hash: head.hash,
+        tail: Math.max(head.tail, end + 1),
+        base: hash,
+        ...ifBranch(branch),
+      };
   tx.put(stores.heads, [space, into], split);
-  const isGone = end === 0;
+  const isGone = end < ownFirst(head.branch);
   const rest: HeadRow = { ...head, to: end, hash, tail: cut?.begin ?? end + 1 };
-  if (isGone) tx.delete(stores.heads, [space, replica]);
-  else tx.put(stores.heads, [space, replica], rest);
+  if (isGone) {
+    const { from, before } = beginningWith(space, replica);
+    tx.deleteRange(stores.segments, from, before);
+    tx.delete(stores.heads, [space, replica]);
+  } else tx.put(stores.heads, [space, replica], rest);
   return {
     kind: "split",
     rest: isGone ? undefined : headOf(replica, rest),
     branch: headOf(into, split),
   };
+}
+
+/** Each hash covers the one before it, so comparing the last one in common compares all. */
+async function isSameWhereBoth(one: LogRows, other: LogRows): Promise<boolean> {
+  const common = Math.min(one.head.to, other.head.to);
+  if (common < Math.max(one.head.from, other.head.from) - 1) return false;
+  return equalBytes(await hashAt(one, common), await hashAt(other, common));
 }
 
 /** The greatest seq before `seq` that a kept signature is over; the base's if there is none. */

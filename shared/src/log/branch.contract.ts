@@ -134,6 +134,43 @@ export function branchContract({ fresh, freshStore }: BranchSubject): void {
       await expectHeld(store, mine.until(3), 3);
     });
 
+    test("makes one log of a branch that is held twice, the one that reaches further", async () => {
+      for (const [longer, expected] of [
+        [2, 11],
+        [0, 9],
+        [-2, 9],
+      ] as const) {
+        const store = await freshStore();
+        const mine = new TestLog(ana);
+        await store.append(spaceA, [mine.run(3), mine.run(2), mine.run(4)]);
+        const whole = mine.fork();
+        if (longer > 0) whole.run(longer);
+        const branch = branchOf(mine, 5);
+        const held = whole.slice(3, mine.length + longer);
+        await store.append(spaceA, [asBranch(held, branch)]);
+        const off = await store.split(spaceA, splitAt(mine, 5));
+        expect(off).toMatchObject({ kind: "split", rest: { to: 3 }, branch: { to: expected } });
+        await expectHeld(store, mine.until(3), 1);
+        await expectBranch(store, whole.until(expected), longer >= 0 ? 3 : 4);
+        const theirs = mine.until(3);
+        await store.append(spaceA, [theirs.run(8)]);
+        await expectHeld(store, theirs, 1);
+      }
+    });
+
+    test("leaves a branch alone that differs from what it holds", async () => {
+      const store = await freshStore();
+      const mine = new TestLog(ana);
+      await store.append(spaceA, [mine.run(3), mine.run(2)]);
+      const other = mine.fork();
+      await store.append(spaceA, [mine.run(2)]);
+      other.run(4);
+      await store.append(spaceA, [asBranch(other.slice(4, 9), branchOf(mine, 4))]);
+      expectSplit(await store.split(spaceA, splitAt(mine, 4)), { kind: "moved" });
+      await expectHeld(store, mine, 1);
+      await expectBranch(store, other, 4);
+    });
+
     test("may fork again, below and within the branch", async () => {
       const store = await freshStore();
       const mine = new TestLog(ana);

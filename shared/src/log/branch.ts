@@ -80,6 +80,9 @@ export const ifBranch = (branch: Branch | undefined): { readonly branch?: Branch
   return { branch: { signer, seq, hash } };
 };
 
+/** The first entry that is a log's own: without it a branch says nothing of itself. */
+export const ownFirst = (branch: { readonly seq: number } | undefined): number => branch?.seq ?? 1;
+
 /** For heads. */
 export const ifHeldBranch = (
   branch: Branch | undefined,

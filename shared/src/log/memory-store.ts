@@ -3,7 +3,7 @@
  * it, tests and the simulator do, and it is the plainest statement of what a store must answer.
  * Nothing here outlives the process, so whoever uses it says in `greet` that it is not durable.
  */
-import { beginsAfter, type Branch, ifBranch, ifHeldBranch } from "./branch.ts";
+import { beginsAfter, type Branch, ifBranch, ifHeldBranch, ownFirst } from "./branch.ts";
 import { compareBytes, equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Entry, lastSeq, type Run, runEntriesMax } from "./entry.ts";
@@ -179,29 +179,31 @@ function begin(logs: Map<ReplicaId, Log>, base: LogBase): Begun {
 
 function takeApart(logs: Map<ReplicaId, Log>, { replica, branch, into }: Split): SplitOff {
   const log = logs.get(replica);
-  if (log === undefined || logs.has(into)) return { kind: "moved" };
+  if (log === undefined) return { kind: "moved" };
   const { seq, hash } = branch;
   if (seq < log.from || seq > toOf(log) || !equalBytes(hash, hashAt(log, seq))) {
     return { kind: "moved" };
   }
-  const end = Math.max(
-    log.from - 1,
-    ...log.heads.flatMap((head) => (head.seq < seq ? [head.seq] : [])),
-  );
+  const held = logs.get(into);
+  if (held !== undefined && !isSameWhereBoth(log, held)) return { kind: "moved" };
+  const end = log.heads[firstHeadFrom(log, seq) - 1]?.seq ?? log.from - 1;
   const kept = end + 1 - log.from;
-  const split: Log = {
-    ...emptyLog(log.publicKey, end + 1, hashAt(log, end), branch),
-    entries: log.entries.slice(kept),
-    hashes: log.hashes.slice(kept),
-    heads: log.heads.filter((head) => head.seq > end),
-  };
+  const isHeld = held !== undefined && toOf(held) >= toOf(log);
+  const split: Log = isHeld
+    ? held
+    : {
+        ...emptyLog(log.publicKey, end + 1, hashAt(log, end), branch),
+        entries: log.entries.slice(kept),
+        hashes: log.hashes.slice(kept),
+        heads: log.heads.filter((head) => head.seq > end),
+      };
   const rest: Log = {
     ...emptyLog(log.publicKey, log.from, log.base, log.branch),
     entries: log.entries.slice(0, kept),
     hashes: log.hashes.slice(0, kept),
     heads: log.heads.filter((head) => head.seq <= end),
   };
-  const isGone = end === 0;
+  const isGone = end < ownFirst(log.branch);
   if (isGone) logs.delete(replica);
   else logs.set(replica, rest);
   logs.set(into, split);
@@ -210,6 +212,13 @@ function takeApart(logs: Map<ReplicaId, Log>, { replica, branch, into }: Split):
     rest: isGone ? undefined : headOf(replica, rest),
     branch: headOf(into, split),
   };
+}
+
+/** Each hash covers the one before it, so comparing the last one in common compares all. */
+function isSameWhereBoth(one: Log, other: Log): boolean {
+  const common = Math.min(toOf(one), toOf(other));
+  const from = Math.max(one.from, other.from) - 1;
+  return common >= from && equalBytes(hashAt(one, common), hashAt(other, common));
 }
 
 /** The longest run from `first` that ends at a head and stays within the limits; never empty. */

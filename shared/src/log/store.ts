@@ -65,7 +65,7 @@ export interface Split {
 export type SplitOff =
   /** Durable now. `rest`: what stays of the log, up to the last signed head before the branch. */
   | { readonly kind: "split"; readonly rest: LogHead | undefined; readonly branch: LogHead }
-  /** It does not hold that entry (any more), or the branch is held already: nothing was changed. */
+  /** It does not hold that entry (any more), or holds it and another branch from there on: no change. */
   | { readonly kind: "moved" };
 
 /** A register as kept: newest of (replica, name) by (number, bodyHash). */
@@ -105,8 +105,9 @@ export interface LogStore {
 
   /**
    * Takes a log apart, atomically, durable on return. What stays ends at a signed head, so the branch
-   * may begin with entries that are not its own. Nothing stays of a log that began at 1 and has no
-   * head before the branch.
+   * may begin with entries that are not its own. Nothing stays of a log that began at 1, or of a branch,
+   * that has no head of its own before. What is held of the branch already is kept if it reaches further, and else
+   * gives way; where the two differ nothing happens.
    */
   split(space: SpaceTag, split: Split): Promise<SplitOff>;
 

@@ -53,6 +53,8 @@ export type MembershipFact = Delivered<MembershipClaim>;
 /** A verified entry of the membership document. */
 export interface MembershipEntry {
   readonly replica: ReplicaId;
+  /** Whose key signs the log, where that is a branch: whom certificates name. */
+  readonly signer?: ReplicaId;
   readonly seq: number;
   readonly lamport: number;
   readonly deps: readonly PlainDependency[];
@@ -114,7 +116,7 @@ async function claimOf(
   operation: MembershipOperation,
 ): Promise<MembershipClaim | string> {
   const { suite, space, adminKey } = context;
-  const { replica } = entry;
+  const replica = entry.signer ?? entry.replica;
   // The introduction stands in the log's first entry, so whoever is admitted by it stands there too.
   const admits = async (label: AdmissionLabel, key: Uint8Array, signature: Uint8Array) => {
     if (introduction === undefined) return undefined;

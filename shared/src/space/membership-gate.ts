@@ -93,7 +93,8 @@ export class MembershipGate {
   }
 
   async #take(entry: MembershipEntry): Promise<void> {
-    const { facts, unfounded } = await verifyMembershipEntry(this.#context, entry);
+    const signer = this.#record.signerOf(entry.replica);
+    const { facts, unfounded } = await verifyMembershipEntry(this.#context, { ...entry, signer });
     for (const fact of facts) this.#record.apply(fact);
     this.#unfounded.push(...unfounded);
     this.#unfounded.splice(0, this.#unfounded.length - unfoundedMax);

@@ -114,6 +114,10 @@ export class MembershipRecord implements OpBased<MembershipClaim, Membership> {
     this.#evaluated = undefined;
   }
 
+  signerOf(log: ReplicaId): ReplicaId {
+    return this.#signers.get(log) ?? log;
+  }
+
   /** What stands in that log, a branch, is the signer's word (log/branch.ts). */
   branched(branch: ReplicaId, signer: ReplicaId): void {
     if (this.#signers.has(branch)) return;
@@ -236,7 +240,9 @@ type Introductions = ReadonlyMap<ReplicaId, FactOf<"introduced">>;
 function introductionsOf(introduced: readonly FactOf<"introduced">[]): Introductions {
   const introductions = new Map<ReplicaId, FactOf<"introduced">>();
   for (const fact of introduced) {
-    if (!introductions.has(fact.id.replica)) introductions.set(fact.id.replica, fact);
+    // It may stand in a branch of its log, if that forked at its first entry.
+    const { replica } = fact.op.introduction;
+    if (!introductions.has(replica)) introductions.set(replica, fact);
   }
   return introductions;
 }

@@ -9,11 +9,13 @@ export interface Cursor {
   sent: number;
   /** The most that was ever sent here: `sent` goes back when one side turns out to hold less. */
   sentMost: number;
+  /** Their log begins there: what lies below they cannot give. */
+  theirFrom: number;
   /** They hold entries up to here, as far as is known. */
   theirs: number;
   /** They have said that they committed entries up to here; what they forwarded may be on its way. */
   stored: number;
-  /** Where both hold the same entry by their own word. */
+  /** Where both hold the same entry by their lists. What they confirm may be another branch by now. */
   agreed: number;
   /** What they have sent is held here up to there; they may have lost it since. */
   came: number;
@@ -48,6 +50,7 @@ export class Cursors {
       cursor = {
         sent: 0,
         sentMost: 0,
+        theirFrom: 1,
         theirs: 0,
         stored: 0,
         agreed: 0,
@@ -60,6 +63,7 @@ export class Cursors {
     return cursor;
   }
 
+  /** Their list names the entry that stands there here. */
   agree(replica: ReplicaId, seq: number): void {
     const cursor = this.of(replica);
     cursor.agreed = Math.max(cursor.agreed, seq);

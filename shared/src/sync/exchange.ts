@@ -10,6 +10,7 @@
  *  3. A register is kept and passed on only if its signature holds and it is newer.
  *  4. Another party is asked for a log only while no other session is being asked.
  */
+import { zeroHash } from "../log/chain.ts";
 import {
   beginsAfter,
   type Branch,
@@ -18,10 +19,11 @@ import {
   ifHeldBranch,
   isKeyOf,
   signerOf,
+  staysInLog,
 } from "../log/branch.ts";
 import type { Env } from "../env.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
-import { lastSeq, type Run } from "../log/entry.ts";
+import { type Entry, lastSeq, type Run } from "../log/entry.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import { DamagedEntries, type Repaired } from "../log/damage.ts";
 import { isRefusal } from "../log/refusal.ts";
@@ -42,7 +44,7 @@ import { codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow } from "../protocol/messages.ts";
 import type { Effects } from "./effects.ts";
-import { Forks } from "./forks.ts";
+import { Forks, type Suspect } from "./forks.ts";
 import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
 import { type Hole, Mending } from "./mending.ts";
@@ -55,6 +57,8 @@ export interface SpaceStore {
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
   putRegisters(registers: readonly StoredRegister[]): Promise<readonly boolean[]>;
+  /** Of a store that others write, too. */
+  heads?(): Promise<readonly LogHead[]>;
   /** Takes a log apart that has forked; absent where forks are only told. */
   split?(split: Split): Promise<SplitOff>;
   /** Of a store whose records can be damaged one by one (log/damage.ts). */
@@ -114,6 +118,11 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly #intake: Intake;
   readonly #mending: Mending;
   readonly #forks: Forks | undefined;
+  /** Branches that are admitted and not held yet, and the last admission. */
+  readonly #taken = new Set<ReplicaId>();
+  #admitting: Promise<void> = Promise.resolve();
+  /** Branches that nothing held here shows to be any, and who offered them last. */
+  readonly #unshown = new Map<ReplicaId, Session>();
   /** Keys of logs that are not held yet but were announced: needed to pass a first run on. */
   readonly #publicKeys = new Map<ReplicaId, Uint8Array>();
   #registerBatch: { register: StoredRegister; source: Session }[] = [];
@@ -146,8 +155,13 @@ export class Exchange implements SessionOwner, IntakeHost {
     const hashes = (replica: ReplicaId, first: number, last: number) =>
       this.hashes(replica, first, last);
     if (store.split === undefined) return;
-    const split = (apart: Split) => this.#takeApart(apart);
-    this.#forks = new Forks({ suite, space, holdings, hashes, split });
+    const split = (apart: Split, proof: VerifiedRun) => this.#takeApart(apart, proof);
+    const common = (suspect: Suspect, publicKey: Uint8Array, run: Run) => {
+      if (suspect instanceof Session && !suspect.isClosed) {
+        this.#intake.offer(suspect, publicKey, run);
+      }
+    };
+    this.#forks = new Forks({ suite, space, holdings, hashes, split, common });
   }
 
   /** No run is being verified or committed. */
@@ -224,6 +238,12 @@ export class Exchange implements SessionOwner, IntakeHost {
     for (const session of this.sessions) {
       if (session.hearsRegisters) session.sendRegister(register);
     }
+  }
+
+  /** Somebody here holds another branch of that log, and it has not healed. */
+  isForked(replica: ReplicaId): boolean {
+    for (const session of this.sessions) if (session.isForked(replica)) return true;
+    return false;
   }
 
   /** Entries that are held and cannot be read, by log. */
@@ -386,12 +406,62 @@ export class Exchange implements SessionOwner, IntakeHost {
     return { replica: branchIdOf(suite, branch), branch };
   }
 
-  #takeApart(split: Split): void {
+  /** @param proof the run of the other branch that shows the fork; undefined where one is held twice. */
+  #takeApart(split: Split, proof: VerifiedRun | undefined): void {
     const { store } = this.#options;
     this.#intake.pause(split.replica, async () => {
-      const off = await store.split?.(split);
-      if (off?.kind === "split" && !this.effects.closed) this.tookApart(split.replica, off);
+      try {
+        const taking = store.split?.(split) ?? Promise.resolve({ kind: "moved" } as const);
+        const off = await this.#mending.watch(taking);
+        if (this.effects.closed) return;
+        if (off.kind === "moved") return await this.#reread(split.branch.signer);
+        this.tookApart(split.replica, off);
+        if (proof !== undefined) await this.#keepProof(off, proof);
+      } catch (error) {
+        // Damage is known and asked for; another comparison looks again.
+        if (!(error instanceof DamagedEntries)) this.#options.host.onStoreFailed(error);
+      }
     });
+  }
+
+  /** Another relay on the same store may have taken logs of that key apart, and its word was lost. */
+  async #reread(signer: ReplicaId): Promise<void> {
+    const heads = await this.#options.store.heads?.();
+    if (heads === undefined || this.effects.closed) return;
+    for (const head of heads) {
+      const held = this.holdings.head(head.replica);
+      if (signerOf(head) !== signer) continue;
+      if (held?.to === head.to && equalBytes(held.hash, head.hash)) continue;
+      this.holdings.setHead(head);
+      for (const session of this.sessions) session.takenApart(head.replica);
+    }
+    this.compare();
+  }
+
+  /** Whoever holds a branch holds what shows that it is one: others take it for nothing less. */
+  async #keepProof({ rest, branch }: LogsSplit, proof: VerifiedRun): Promise<void> {
+    const { store } = this.#options;
+    const next = (rest?.to ?? 0) + 1;
+    const before: Entry[] = [];
+    while (next + before.length < proof.first && before.length < limits.runEntriesMax) {
+      const at = next + before.length;
+      const run = await store.read(branch.replica, at, limits.runBytesMax);
+      if (run === undefined) return;
+      before.push(...run.entries.slice(0, proof.first - at));
+    }
+    const skip = Math.max(0, next - proof.first);
+    const entries = [...before, ...proof.entries.slice(skip)];
+    // What came before it without a head of its own comes from the other party with the rest.
+    if (entries.length > limits.runEntriesMax) return;
+    const hashed =
+      before.length === 0 ? [] : await store.hashes(branch.replica, next, proof.first - 1);
+    const hashes = [...hashed, ...proof.hashes.slice(skip)];
+    const [previous] = rest === undefined ? [zeroHash] : [rest.hash];
+    if (hashes.length !== entries.length) return;
+    const [outcome] = await store.append([{ ...proof, first: next, entries, previous, hashes }]);
+    if (outcome?.kind !== "held" || this.effects.closed) return;
+    if (outcome.head.to > this.holdings.to(proof.replica)) this.holdings.setHead(outcome.head);
+    this.onHeld({ ...proof, first: next, entries, previous, hashes }, undefined);
   }
 
   /** The store holds the log's branch as a log of its own now. */
@@ -403,6 +473,10 @@ export class Exchange implements SessionOwner, IntakeHost {
     for (const session of this.sessions) session.takenApart(replica);
     this.#options.host.onSplit(replica, off);
     this.compare();
+  }
+
+  hasForked(log: Pick<Run, "replica" | "branch">): boolean {
+    return log.branch !== undefined || this.#kinOf(log).length > 0;
   }
 
   branchWithin(run: VerifiedRun): Branch | undefined {
@@ -417,25 +491,97 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   /**
-   * A branch that is ours under another name is not taken a second time: whoever lists it holds the
-   * entry that keeps the id, and is asked for it.
+   * A branch is taken only where an entry is held that shows it to be one: another of the same key,
+   * after the same entry, which keeps the id. What is held itself under another id is no branch of it:
+   * whoever lists it holds the entry that shows the fork, and is asked for it.
    */
-  async admitsBranch({ replica, branch }: VerifiedRun, source: RunSource): Promise<boolean> {
+  admitsBranch(run: VerifiedRun, source: RunSource): Promise<boolean> {
+    // One after the other: each counts those before it.
+    const admitting = this.#admitting.then(() => this.#admits(run, source));
+    this.#admitting = admitting.then(
+      (admitted) => this.#admitted(run.replica, admitted),
+      () => this.#admitted(run.replica, false),
+    );
+    return admitting;
+  }
+
+  #admitted(replica: ReplicaId, isTaken: boolean): void {
+    if (isTaken) this.#taken.add(replica);
+    else if (this.holdings.head(replica) === undefined) this.#publicKeys.delete(replica);
+  }
+
+  async #admits(run: VerifiedRun, source: RunSource): Promise<boolean> {
+    const { branch, replica } = run;
     if (branch === undefined) return true;
-    const { signer, seq, hash } = branch;
-    const logs = [...this.holdings.logs.values()];
-    const kin = logs.filter((head) => signerOf(head) === signer);
-    if (kin.length > limits.branchesMax) return false;
+    const kin = this.#kinOf(run);
+    if (kin.length + this.#taken.size > limits.branchesMax) return false;
+    const before = run.hashes[branch.seq - run.first - 1] ?? run.previous;
+    let isShown = false;
     for (const head of kin) {
-      if (head.replica === replica) continue;
-      const [held] = await this.hashes(head.replica, seq, seq);
-      if (held === undefined || !equalBytes(held, hash)) continue;
-      // A longer branch that forked off further on has this entry too, and is another log.
-      if (head.branch !== undefined && head.branch.seq > seq) continue;
+      const place = await this.#placeIn(head, branch);
+      if (place === undefined || !equalBytes(place.before, before)) continue;
+      if (staysInLog(place.hash, branch.hash)) isShown = true;
+      if (!equalBytes(place.hash, branch.hash)) continue;
       if (source instanceof Session) this.#forks?.suspect(source, head.replica);
       return false;
     }
-    return true;
+    if (!isShown && source instanceof Session) this.#unshown.set(replica, source);
+    return isShown;
+  }
+
+  /** The entry of that log at the seq where a branch begins, and the hash before it. */
+  async #placeIn({ replica, branch }: LogHead, { seq }: Branch) {
+    // What a branch begins with before its own first entry is another log's.
+    if ((branch?.seq ?? 0) > seq) return undefined;
+    const hashes = await this.hashes(replica, Math.max(1, seq - 1), seq);
+    const [before, hash] = seq === 1 ? [zeroHash, hashes[0]] : hashes;
+    return before === undefined || hash === undefined ? undefined : { before, hash };
+  }
+
+  /** Other logs of the same key. */
+  #kinOf(run: Pick<Run, "replica" | "branch">): LogHead[] {
+    const signer = signerOf(run);
+    return [...this.holdings.logs.values()].filter(
+      (head) => head.replica !== run.replica && signerOf(head) === signer,
+    );
+  }
+
+  /** Two logs that took in the same branch at once are made one. */
+  async #holdsTwice({ replica, branch }: VerifiedRun): Promise<Split | undefined> {
+    if (branch === undefined) return undefined;
+    for (const head of this.#kinOf({ replica, branch })) {
+      const place = await this.#placeIn(head, branch);
+      if (place === undefined || !equalBytes(place.hash, branch.hash)) continue;
+      return { replica: head.replica, branch, into: replica };
+    }
+    return undefined;
+  }
+
+  /** A log with branches has grown: what waited for it, and what it may hold of theirs. */
+  #lookAtBranches(run: VerifiedRun): void {
+    const within = this.branchWithin(run);
+    if (within !== undefined) {
+      const into = branchIdOf(this.#options.suite, within);
+      this.#takeApart({ replica: run.replica, branch: within, into }, undefined);
+    }
+    const isBeginning = run.branch !== undefined && run.first <= run.branch.seq;
+    if (isBeginning) {
+      const looked = (split: Split | undefined): void => {
+        if (split !== undefined) this.#takeApart(split, undefined);
+      };
+      this.effects.start(this.#holdsTwice(run), looked, (error) => {
+        if (!(error instanceof DamagedEntries)) this.#options.host.onStoreFailed(error);
+      });
+    }
+    for (const [branch, session] of this.#unshown) {
+      if (session.isClosed || this.holdings.head(branch) !== undefined) {
+        this.#unshown.delete(branch);
+      } else if (session.signerOf(branch) === signerOf(run)) {
+        this.#unshown.delete(branch);
+        const start = session.startOf(branch);
+        if (start !== undefined) session.want(branch, start.seq + 1, Number.MAX_SAFE_INTEGER);
+      }
+    }
   }
 
   onListed(session: Session, listed: Listed): void {
@@ -469,11 +615,13 @@ export class Exchange implements SessionOwner, IntakeHost {
     if (this.#options.forwards === "verified") this.#forward(run, source);
   }
 
-  onHeld(run: VerifiedRun, source: RunSource): void {
+  onHeld(run: VerifiedRun, source: RunSource | undefined): void {
     this.#publicKeys.delete(run.replica);
+    this.#taken.delete(run.replica);
     this.#asked.delete(run.replica);
     this.#options.host.onHeld(run);
     for (const session of this.sessions) session.reconsider(run.replica);
+    if (this.#forks !== undefined) this.#lookAtBranches(run);
     if (this.#options.forwards === "held") this.#forward(run, source);
     // Sessions that were too far behind to be forwarded to read it from the store.
     else for (const session of this.sessions) session.offerFromStore(run.replica);
@@ -486,6 +634,7 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onStoreFailed(error: unknown): void {
     this.#publicKeys.clear();
+    this.#taken.clear();
     // The host first: it may want to tell those whose entries were lost from the others.
     this.#options.host.onStoreFailed(error);
     for (const session of this.sessions) session.forgetReceived();

@@ -20,7 +20,7 @@ import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { branchIdOf, signerOf, staysInLog } from "../log/branch.ts";
 import { checkRun, zeroHash } from "../log/chain.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { Split } from "../log/store.ts";
+import type { Split, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Holdings } from "./holdings.ts";
@@ -35,13 +35,16 @@ export interface ForksOptions {
     first: number,
     last: number,
   ) => Promise<readonly Uint8Array[]>;
-  /** Takes the log apart, while nothing else of it is on its way into the store. */
-  readonly split: (split: Split) => void;
+  /** A run of theirs is in common, or more than is held here: it is news like any other. */
+  readonly common: (suspect: Suspect, publicKey: Uint8Array, run: Run) => void;
+  /** Takes the log apart, while nothing else of it is on its way into the store, and keeps the proof. */
+  readonly split: (split: Split, proof: VerifiedRun) => void;
 }
 
 /** A party whose log may have left ours. */
 export interface Suspect extends Holder {
-  /** Greatest seq of the log that it is known to hold. */
+  /** Seqs of the log that it is known to hold: none below, and none above. */
+  holdsFrom(replica: ReplicaId): number;
   holdsTo(replica: ReplicaId): number;
 }
 
@@ -59,7 +62,7 @@ const firstStep = 16;
 type Verdict =
   | { readonly kind: "wrong" }
   | { readonly kind: "common"; readonly to: number }
-  | { readonly kind: "fork"; readonly split: Split | undefined };
+  | { readonly kind: "fork"; readonly split: Split | undefined; readonly proof: VerifiedRun };
 
 export class Forks {
   readonly #options: ForksOptions;
@@ -76,7 +79,8 @@ export class Forks {
     if (known?.suspect.isLending(replica) === true) return;
     const head = this.#options.holdings.head(replica);
     const common = Math.min(head?.to ?? 0, suspect.holdsTo(replica));
-    if (head === undefined || common < head.from || this.#isFull(head.branch?.signer ?? replica)) {
+    const from = Math.max(head?.from ?? 1, suspect.holdsFrom(replica));
+    if (head === undefined || common < from || this.#isFull(head.branch?.signer ?? replica)) {
       return;
     }
     this.#ask(replica, { suspect, seq: common, step: firstStep });
@@ -98,20 +102,22 @@ export class Forks {
     this.#searches.delete(replica);
     const head = this.#options.holdings.head(replica);
     if (head === undefined) return;
+    const from = Math.max(head.from, suspect.holdsFrom(replica));
     switch (verdict.kind) {
       case "wrong":
         // Nothing of theirs continues anything of ours: told, and left alone.
-        if (search.seq <= head.from) return;
-        search.seq = Math.max(head.from, search.seq - search.step);
+        if (search.seq <= from) return;
+        search.seq = Math.max(from, search.seq - search.step);
         search.step *= 4;
         return this.#ask(replica, search);
       case "common":
         search.seq = verdict.to + 1;
         // Where all is in common the next comparison tells: one of the two has to learn more first.
         if (search.seq <= Math.min(head.to, suspect.holdsTo(replica))) this.#ask(replica, search);
+        else this.#options.common(suspect, publicKey, run);
         return;
       case "fork":
-        if (verdict.split !== undefined) this.#options.split(verdict.split);
+        if (verdict.split !== undefined) this.#options.split(verdict.split, verdict.proof);
     }
   }
 
@@ -148,11 +154,13 @@ export class Forks {
     if (ours === undefined || theirs === undefined) {
       return { kind: "common", to: first + held.length - 1 };
     }
-    if (staysInLog(ours, theirs)) return { kind: "fork", split: undefined };
+    // Up to its own first entry a branch is what its id says.
+    const { branch: own } = holdings.head(replica) ?? {};
+    if (own !== undefined && first + at <= own.seq) return { kind: "wrong" };
+    const proof: VerifiedRun = { ...run, publicKey, previous, hashes: checked.hashes };
+    if (staysInLog(ours, theirs)) return { kind: "fork", split: undefined, proof };
     const signer = signerOf(run);
     const branch = { signer, seq: first + at, hash: ours };
-    const into = branchIdOf(suite, branch);
-    const isHeld = holdings.head(into) !== undefined;
-    return { kind: "fork", split: isHeld ? undefined : { replica, branch, into } };
+    return { kind: "fork", split: { replica, branch, into: branchIdOf(suite, branch) }, proof };
   }
 }

@@ -8,7 +8,8 @@
  *  2. A log's runs are persisted in order; `holdings` moves only after the commit.
  *  3. A source is blamed only where its run must be wrong: by its own word it holds the same entry before
  *     the run. That it has sent that entry is no such word: a relay forwards before its commit, which may
- *     fail. Otherwise the two may hold branches of a fork, which ends nobody's session.
+ *     fail. Otherwise the two may hold branches of a fork, which ends nobody's session; where one is
+ *     known already nobody is blamed at all.
  *  4. What is queued is bounded by the sources' windows (session.ts enforces them).
  *  5. A source hears that a run is held only if what is held is that run.
  */
@@ -65,6 +66,8 @@ export interface IntakeHost {
   onIdle(): void;
   /** The branch, held as another log, that a verified run of this log goes on as. */
   branchWithin(run: VerifiedRun): Branch | undefined;
+  /** Whether branches of that key's log are known. */
+  hasForked(log: Pick<Run, "replica" | "branch">): boolean;
   /** A verified run would be the first of its branch here: whether it is taken. */
   admitsBranch(run: VerifiedRun, source: RunSource): Promise<boolean>;
   persist(runs: readonly VerifiedRun[]): Promise<readonly Appended[]>;
@@ -245,7 +248,11 @@ export class Intake {
       else if (isSigned && run.branch !== undefined && this.#isBeginning(log, run)) {
         this.#admit(replica, log, verified, source);
       } else if (isSigned) this.#accept(log, verified, source);
-      else if (this.#isBeginning(log, run) || source.agreesAt(replica, before)) {
+      else if (this.#options.host.hasForked(run)) {
+        // What each side meant by the log may have changed while the run was on its way.
+        if (this.#isBeginning(log, run)) source.runIgnored(replica, lastSeq(run));
+        else source.runDiverges(replica, before);
+      } else if (source.agreesAt(replica, before)) {
         source.runRefused(replica, "chain or signature is wrong");
       } else source.runDiverges(replica, before);
     });

@@ -61,6 +61,8 @@ export interface SessionOwner {
   onRun(session: Session, publicKey: Uint8Array, run: Run): void;
   /** Whether the run was asked for to see where their log leaves ours: then it is no news. */
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean;
+  /** Whether branches of that key's log are known. */
+  hasForked(log: Pick<Run, "replica" | "branch">): boolean;
   /** Which log a `branch` frame speaks of. */
   branchOf(frame: Of<"branch">): { readonly replica: ReplicaId; readonly branch: Branch };
   onRegister(session: Session, publicKey: Uint8Array, register: Uint8Array): void;
@@ -171,6 +173,8 @@ export class Session implements RunSource, Suspect {
 
   #lastEntryAtMs: number;
   readonly #divergent = new Map<ReplicaId, number>();
+  /** How often a run of theirs did not continue what both hold. */
+  readonly #contradictions = new Map<ReplicaId, number>();
   /** Their questions for hashes that the store is answering. */
   #telling = 0;
 
@@ -246,10 +250,15 @@ export class Session implements RunSource, Suspect {
 
   /** Greatest seq of a log that the other party has said to have committed. */
   storedTo(replica: ReplicaId): number {
-    return this.#cursors.known(replica)?.stored ?? 0;
+    const cursor = this.#cursors.known(replica);
+    return cursor === undefined || cursor.forked ? 0 : cursor.stored;
   }
 
   /** Greatest seq of a log the other party is known to hold. */
+  holdsFrom(replica: ReplicaId): number {
+    return this.#cursors.known(replica)?.theirFrom ?? 1;
+  }
+
   holdsTo(replica: ReplicaId): number {
     return this.#theirTo(replica);
   }
@@ -408,6 +417,7 @@ export class Session implements RunSource, Suspect {
     this.#registers.close();
     this.#blobs.close();
     this.#divergent.clear();
+    this.#contradictions.clear();
     this.#theirBranches.clear();
     this.#toldBranches.clear();
     this.theirLogNumbers.clear();
@@ -520,6 +530,11 @@ export class Session implements RunSource, Suspect {
     this.#received.forget();
   }
 
+  /** Whose branch that is, by their word; undefined if they did not speak of it. */
+  signerOf(replica: ReplicaId): ReplicaId | undefined {
+    return this.#theirBranches.get(replica)?.branch.signer;
+  }
+
   /** Where a log of which nothing is held here begins there, with what stands before it. */
   startOf(replica: ReplicaId): LogStart | undefined {
     return this.#theirBranches.get(replica)?.start;
@@ -534,12 +549,16 @@ export class Session implements RunSource, Suspect {
     this.connection.send({ type: "fork", space: this.mySpace, replica, seq, hash });
   }
 
+  /** Both hold branches of it, as far as is known. */
+  isForked(replica: ReplicaId): boolean {
+    return this.#cursors.known(replica)?.forked === true;
+  }
+
   /** More is held of the log now: if theirs has left ours before, they may be able to see it now. */
   reconsider(replica: ReplicaId): void {
-    const isForked = this.#cursors.known(replica)?.forked === true;
     const now = this.connection.env.clock.now();
     const atMs = Math.max(now, this.#roundAtMs + roundMs);
-    if (isForked) this.#compareAtMs = Math.min(this.#compareAtMs, atMs);
+    if (this.isForked(replica)) this.#compareAtMs = Math.min(this.#compareAtMs, atMs);
   }
 
   runIgnored(replica: ReplicaId, seq: number): void {
@@ -552,6 +571,8 @@ export class Session implements RunSource, Suspect {
     if (this.isClosed) return;
     this.#setForked(this.#cursors.of(replica), replica);
     this.#received.release(replica, Number.POSITIVE_INFINITY);
+    // What is answered now was asked about what stood here before.
+    this.#divergent.delete(replica);
   }
 
   // Frames
@@ -592,7 +613,6 @@ export class Session implements RunSource, Suspect {
     if (cursor.forked) return this.#sending.landed(replica, seq);
     cursor.theirs = Math.max(cursor.theirs, seq);
     cursor.stored = Math.max(cursor.stored, seq);
-    cursor.agreed = Math.max(cursor.agreed, seq);
     this.#sending.landed(replica, seq);
     this.#owner.onStored(this, replica, seq);
     this.#sending.pump();
@@ -775,6 +795,7 @@ export class Session implements RunSource, Suspect {
       const ours = this.#owner.holdings.head(row.replica);
       this.#cursors.listed(row.replica);
       this.#theyHold(row.replica, row.to, Math.min(row.to, ours?.to ?? 0));
+      this.#cursors.of(row.replica).theirFrom = row.from;
       if (ours !== undefined && ours.to === row.to) {
         if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
         else this.#forked(row.replica, row.to, row.hash.slice());
@@ -875,8 +896,18 @@ export class Session implements RunSource, Suspect {
       // Either side has moved on: compare again.
       this.compare();
     } else if (equalBytes(theirs, ours.hash)) {
-      this.runRefused(replica, "chain or signature is wrong");
+      this.#contradicted(replica, ours);
     } else this.#forked(replica, first, theirs.slice());
+  }
+
+  /** Their run does not continue the entry that both hold: wrong, unless it was sent of another branch. */
+  #contradicted(replica: ReplicaId, ours: LogHead): void {
+    const times = (this.#contradictions.get(replica) ?? 0) + 1;
+    this.#contradictions.set(replica, times);
+    // Set aside until both list it anew.
+    if (this.#owner.hasForked(ours)) this.#setForked(this.#cursors.of(replica), replica);
+    else if (times < contradictionsMax) this.compare();
+    else this.runRefused(replica, "chain or signature is wrong");
   }
 
   #forked(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
@@ -920,6 +951,8 @@ interface TheirBranch {
   readonly start: LogStart | undefined;
 }
 
+/** Somebody who has taken a log apart says something else of it once, and while that is on its way twice. */
+const contradictionsMax = 3;
 /** Logs one session may speak of: those of a full space, those it never had, and a page of rows. */
 const cursorsMax = 3 * limits.logsMax;
 /** Hashes in one answer: those of a run. */
