@@ -8,6 +8,7 @@ import type { Env } from "@skein/shared/env.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { blobIdOf } from "@skein/shared/log/blob.ts";
+import { signerOf } from "@skein/shared/log/branch.ts";
 import { isRefusal } from "@skein/shared/log/refusal.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
@@ -70,8 +71,6 @@ export class Room implements ExchangeHost {
   readonly #options: RoomOptions;
   readonly #exchange: Exchange;
   readonly #unsubscribe: () => void;
-  /** What happens now was published by another relay. */
-  #isTold = false;
 
   constructor(options: RoomOptions) {
     const { tag, env, suite, store, effects, heads, registers, bus } = options;
@@ -161,8 +160,8 @@ export class Room implements ExchangeHost {
   onListed(): void {}
   onFork(): void {}
 
-  onSplit(replica: ReplicaId, off: LogsSplit): void {
-    if (!this.#isTold) this.#publish({ kind: "split", replica, off });
+  onSplit(_replica: ReplicaId, { branch }: LogsSplit): void {
+    this.#publish({ kind: "split", signer: signerOf(branch) });
   }
 
   onHole(): void {}
@@ -292,10 +291,7 @@ export class Room implements ExchangeHost {
       case "began":
         return this.began(publication.heads);
       case "split":
-        this.#isTold = true;
-        this.#exchange.tookApart(publication.replica, publication.off);
-        this.#isTold = false;
-        return;
+        return this.#exchange.splitElsewhere(publication.signer);
       case "whisper":
         return this.#deliverWhisper(
           undefined,

@@ -14,13 +14,12 @@ import {
   type SpaceTag,
 } from "@skein/shared/id/id.ts";
 import { hashBytes, signatureBytes } from "@skein/shared/log/entry.ts";
-import { type Branch, ifBranch, ifHeldBranch } from "@skein/shared/log/branch.ts";
+import { type Branch, ifBranch } from "@skein/shared/log/branch.ts";
 import { parseRegister } from "@skein/shared/log/register.ts";
 import { publicKeyBytes } from "@skein/shared/log/replica-key.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import { entriesOfItems, readItems, writeEntries } from "@skein/shared/protocol/items.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
-import type { LogsSplit } from "@skein/shared/sync/exchange.ts";
 
 export type Publication =
   | { readonly kind: "run"; readonly run: VerifiedRun }
@@ -31,8 +30,8 @@ export type Publication =
       readonly publicKey: Uint8Array;
       readonly whisper: Uint8Array;
     }
-  /** A log was taken apart where it has forked. */
-  | { readonly kind: "split"; readonly replica: ReplicaId; readonly off: LogsSplit }
+  /** A log of that key was taken apart where it has forked: the store has what it came to. */
+  | { readonly kind: "split"; readonly signer: ReplicaId }
   /** All that one order did: whoever hears of it compares once. */
   | { readonly kind: "began"; readonly heads: readonly LogHead[] };
 
@@ -61,14 +60,8 @@ export function encodePublication(publication: Publication): Uint8Array<ArrayBuf
         .raw(publication.publicKey)
         .raw(publication.whisper)
         .finish();
-    case "split": {
-      const { rest, branch } = publication.off;
-      writer.raw(bytesOfId(publication.replica));
-      return writer
-        .list(rest === undefined ? [] : [rest], writeForkedHead)
-        .list([branch], writeForkedHead)
-        .finish();
-    }
+    case "split":
+      return writer.raw(bytesOfId(publication.signer)).finish();
     case "began":
       return writer
         .list(publication.heads, (row, { replica, publicKey, from, to, hash }) => {
@@ -125,13 +118,8 @@ export function decodePublication(space: SpaceTag, bytes: Uint8Array): Publicati
           whisper: reader.rest().slice(),
         };
       }
-      case kinds.split: {
-        const replica = replicaId(reader.raw(idBytes.replica));
-        const [rest] = reader.list(1, readForkedHead);
-        const [branch] = reader.list(1, readForkedHead);
-        if (branch === undefined) throw new Malformed("a split without a branch");
-        return { kind: "split", replica, off: { kind: "split", rest, branch } };
-      }
+      case kinds.split:
+        return { kind: "split", signer: replicaId(reader.raw(idBytes.replica)) };
       case kinds.began: {
         const heads = reader.list(limits.logsMax, (row) => {
           const replica = replicaId(row.raw(idBytes.replica));
@@ -157,26 +145,3 @@ const readBranch = (reader: Reader): Branch => ({
   seq: reader.varint(),
   hash: reader.raw(hashBytes).slice(),
 });
-
-// Its head, or that of the log that it left: which may be a branch, too.
-
-function writeForkedHead(writer: Writer, head: LogHead): void {
-  const { replica, publicKey, from, to, hash, branch } = head;
-  writer.raw(bytesOfId(replica)).raw(publicKey).varint(from).varint(to).raw(hash);
-  writer.list(branch === undefined ? [] : [branch], (row, held) =>
-    writeBranch(row, held).raw(held.base),
-  );
-}
-
-function readForkedHead(reader: Reader): LogHead {
-  const replica = replicaId(reader.raw(idBytes.replica));
-  const publicKey = reader.raw(publicKeyBytes).slice();
-  const [from, to] = [reader.varint(), reader.varint()];
-  const hash = reader.raw(hashBytes).slice();
-  const [held] = reader.list(1, (row) => ({
-    branch: readBranch(row),
-    base: row.raw(hashBytes).slice(),
-  }));
-  const branch = held === undefined ? {} : ifHeldBranch(held.branch, held.base);
-  return { replica, publicKey, from, to, hash, ...branch };
-}

@@ -118,6 +118,8 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly #intake: Intake;
   readonly #mending: Mending;
   readonly #forks: Forks | undefined;
+  /** Signers whose heads are read from the store anew, and whether something was told meanwhile. */
+  readonly #rereading = new Map<ReplicaId, "once" | "again">();
   /** Branches that are admitted and not held yet, and the last admission. */
   readonly #taken = new Set<ReplicaId>();
   #admitting: Promise<void> = Promise.resolve();
@@ -218,6 +220,8 @@ export class Exchange implements SessionOwner, IntakeHost {
     const end = Math.max(to, to === 0 ? beginsAfter(run) : 0);
     if (lastSeq(run) <= to || run.first > end + 1) return;
     const { replica, publicKey } = run;
+    const signer = signerOf(run);
+    if (this.#rereading.has(signer)) this.#rereading.set(signer, "again");
     const hash = run.hashes[run.hashes.length - 1];
     if (hash === undefined) throw new Error("a run is never empty");
     const held = this.holdings.head(replica);
@@ -414,7 +418,7 @@ export class Exchange implements SessionOwner, IntakeHost {
         const taking = store.split?.(split) ?? Promise.resolve({ kind: "moved" } as const);
         const off = await this.#mending.watch(taking);
         if (this.effects.closed) return;
-        if (off.kind === "moved") return await this.#reread(split.branch.signer);
+        if (off.kind === "moved") return this.splitElsewhere(split.branch.signer);
         this.tookApart(split.replica, off);
         if (proof !== undefined) await this.#keepProof(off, proof);
       } catch (error) {
@@ -424,17 +428,43 @@ export class Exchange implements SessionOwner, IntakeHost {
     });
   }
 
-  /** Another relay on the same store may have taken logs of that key apart, and its word was lost. */
+  /** Another party of the same store has taken logs of that key apart, and says so, perhaps again. */
+  splitElsewhere(signer: ReplicaId): void {
+    if (this.#rereading.has(signer)) {
+      this.#rereading.set(signer, "again");
+      return;
+    }
+    this.#rereading.set(signer, "once");
+    const over = (): void => {
+      const again = this.#rereading.get(signer) === "again";
+      this.#rereading.delete(signer);
+      if (again) this.splitElsewhere(signer);
+    };
+    this.effects.start(this.#reread(signer), over, (error) => {
+      over();
+      this.#options.host.onStoreFailed(error);
+    });
+  }
+
   async #reread(signer: ReplicaId): Promise<void> {
     const heads = await this.#options.store.heads?.();
     if (heads === undefined || this.effects.closed) return;
-    for (const head of heads) {
+    const stored = new Map(heads.map((head) => [head.replica, head]));
+    const own = (head: LogHead) => signerOf(head) === signer;
+    const changed = new Set([signer]);
+    for (const { replica } of [...this.holdings.logs.values()].filter(own)) {
+      if (stored.has(replica)) continue;
+      this.holdings.removeLog(replica);
+      changed.add(replica);
+    }
+    for (const head of heads.filter(own)) {
       const held = this.holdings.head(head.replica);
-      if (signerOf(head) !== signer) continue;
       if (held?.to === head.to && equalBytes(held.hash, head.hash)) continue;
       this.holdings.setHead(head);
-      for (const session of this.sessions) session.takenApart(head.replica);
+      this.#intake.rewound(head.replica);
+      changed.add(head.replica);
     }
+    for (const session of this.sessions) for (const log of changed) session.takenApart(log);
     this.compare();
   }
 
@@ -485,7 +515,11 @@ export class Exchange implements SessionOwner, IntakeHost {
       if (branch?.signer !== signer || replica === run.replica) continue;
       // A branch that left another may begin with entries of that.
       if ((run.branch?.seq ?? 0) > branch.seq) continue;
-      if (holdsItsFirst(branch, run.first, run.hashes)) return branch;
+      if (!holdsItsFirst(branch, run.first, run.hashes)) continue;
+      // What shows the branch to be one was kept with it: another relay may have it in our store.
+      const isShown = this.holdings.to(run.replica) >= branch.seq;
+      if (!isShown && this.#options.store.heads !== undefined) this.splitElsewhere(signer);
+      return branch;
     }
     return undefined;
   }

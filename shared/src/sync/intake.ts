@@ -167,6 +167,12 @@ export class Intake {
     }
   }
 
+  /** The same, also where less is held than before: what is being verified continues nothing. */
+  rewound(replica: ReplicaId): void {
+    const log = this.#logs.get(replica);
+    if (log !== undefined && log.committing === 0) this.#goOnFromHoldings(replica, log);
+  }
+
   #next(replica: ReplicaId, log: LogIntake): void {
     while (!log.verifying) {
       if (log.pause !== undefined) {
