@@ -163,7 +163,8 @@ export class Exchange implements SessionOwner, IntakeHost {
         this.#intake.offer(suspect, publicKey, run);
       }
     };
-    this.#forks = new Forks({ suite, space, holdings, hashes, split, common });
+    const stale = (signer: ReplicaId) => this.splitElsewhere(signer);
+    this.#forks = new Forks({ suite, space, holdings, hashes, split, common, stale });
   }
 
   /** No run is being verified or committed. */

@@ -4,7 +4,9 @@ import { branchIdOf, staysInLog } from "../log/branch.ts";
 import { MemoryLogStore } from "../log/memory-store.ts";
 import type { VerifiedRun } from "../log/store.ts";
 import { decodeFrame, encodeFrame } from "../protocol/codec.ts";
+import { compareBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
+import { limits } from "../protocol/limits.ts";
 import { Author, newEnv, ownAppend, settle, suite, tag, TestParty } from "./parties.contract.ts";
 
 /** Two copies of one device, with what both have in common. */
@@ -65,6 +67,68 @@ const until = async (parties: readonly TestParty[]): Promise<void> => {
   }
   await settle();
 };
+
+const firstHash = ({ hashes: [hash] }: VerifiedRun): Uint8Array => {
+  if (hash === undefined) throw new Error("a run is never empty");
+  return hash;
+};
+
+/** Runs of both, of so many entries; that of the first one stays in the log. */
+async function smaller(
+  one: Author,
+  two: Author,
+  count: number,
+): Promise<[VerifiedRun, VerifiedRun]> {
+  const [a, b] = [await one.write(count), await two.write(count)];
+  return staysInLog(firstHash(a), firstHash(b)) ? [a, b] : [b, a];
+}
+
+/** A run of so many entries that would take the place of `other` in the log. */
+async function smallerThan(
+  author: Author,
+  other: VerifiedRun,
+  count: number,
+): Promise<VerifiedRun> {
+  const { seq, hash } = author;
+  for (;;) {
+    [author.seq, author.hash] = [seq, hash];
+    const run = await author.write(count);
+    if (staysInLog(firstHash(run), firstHash(other))) return run;
+  }
+}
+
+/** The same entries as one run. */
+function joined(...runs: readonly VerifiedRun[]): VerifiedRun {
+  const [first, last] = [runs[0], runs.at(-1)];
+  if (first === undefined || last === undefined) throw new Error("nothing to join");
+  return {
+    ...first,
+    signature: last.signature,
+    entries: runs.flatMap(({ entries }) => entries),
+    hashes: runs.flatMap(({ hashes }) => hashes),
+  };
+}
+
+/** Holds `run` as one of the branch that begins with `first`; its id. */
+async function holdBranch(
+  party: TestParty,
+  run: VerifiedRun,
+  signer: ReplicaId,
+  first = run,
+): Promise<ReplicaId> {
+  const branch = { signer, seq: first.first, hash: firstHash(first) };
+  const replica = branchIdOf(suite, branch);
+  await ownAppend(party, { ...run, replica, branch });
+  return replica;
+}
+
+/** A disk takes a while. */
+class SlowStore extends MemoryLogStore {
+  override async append(...of: Parameters<MemoryLogStore["append"]>) {
+    for (let turn = 0; turn < 6; turn++) await new Promise((done) => setImmediate(done));
+    return super.append(...of);
+  }
+}
 
 describe("forks heal:", () => {
   it("two copies of a device and their relay end with both branches as logs", async () => {
@@ -292,5 +356,158 @@ describe("forks heal:", () => {
     expect(kinds).not.toContain("branch");
     expect(old.exchange.holdings.to(replica)).toBe(4);
     expect(old.exchange.holdings.to(branch)).toBe(0);
+  });
+
+  it("one branch that is taken in under two ids at once becomes one log", async () => {
+    for (const lag of [0, 1, 2]) {
+      const env = newEnv();
+      const { one, two, runs, replica } = await copies([5]);
+      const [stays, goes] = await smaller(one, two, 3);
+      const healed = new TestParty("relay", env);
+      await holdAll(healed, [...runs, stays]);
+      const branch = await holdBranch(healed, goes, replica);
+      const other = new TestParty("relay", env);
+      await holdAll(other, [...runs, goes]);
+      const late = new TestParty("device", env, [], new SlowStore());
+      late.connect(healed, lag);
+      late.connect(other);
+      await until([late, healed, other]);
+      await until([late, healed, other]);
+      for (const party of [late, healed, other]) {
+        expect(party.exchange.holdings.head(replica)?.hash).toEqual(stays.hashes.at(-1));
+        expect(party.exchange.holdings.head(branch)?.hash).toEqual(goes.hashes.at(-1));
+      }
+    }
+  });
+
+  it("a relay that missed the word of another on its store takes what the store says", async () => {
+    const env = newEnv();
+    const { one, two, runs, replica } = await copies([5]);
+    const [stays, goes] = await smaller(one, two, 4);
+    const store = new MemoryLogStore();
+    const [first, deaf] = [
+      new TestParty("relay", env, [], store),
+      new TestParty("relay", env, [], store),
+    ];
+    await store.append(tag, [...runs, goes]);
+    for (const head of await store.heads(tag)) {
+      first.exchange.ownHeld(head);
+      deaf.exchange.ownHeld(head);
+    }
+    const device = new TestParty("device", env, [replica]);
+    await holdAll(device, [...runs, stays]);
+    const { cut } = device.connect(first);
+    await until([device, first]);
+    cut();
+    device.connect(deaf);
+    const author = stays.hashes.at(-1) === one.hash ? one : two;
+    const more = await author.write(1);
+    await ownAppend(device, more);
+    await until([device, deaf]);
+    await until([device, deaf]);
+    const [newest] = more.hashes;
+    expect(deaf.exchange.holdings.head(replica)?.hash).toEqual(newest);
+    expect((await store.heads(tag)).find((head) => head.replica === replica)?.to).toBe(10);
+    expect([...device.endings.slice(1), ...deaf.endings]).toEqual([]);
+  });
+
+  it("where the other party's log begins above", async () => {
+    const env = newEnv();
+    const { one, two, runs, replica } = await copies([50, 50, 50, 50]);
+    const [stays, goes] = await smaller(one, two, 150);
+    const relay = new TestParty("relay", env);
+    const device = new TestParty("device", env, [replica]);
+    await holdAll(relay, [...runs, stays]);
+    await holdAll(device, [...runs, goes]);
+    const { publicKey } = one.pair;
+    const hash = runs[2]?.hashes.at(-1) ?? new Uint8Array(32);
+    const [begun] = await relay.store.begin(tag, [{ replica, publicKey, seq: 150, hash }]);
+    if (begun?.kind !== "begun") throw new Error("the relay holds another log");
+    relay.exchange.began(begun.head);
+    device.connect(relay);
+    await until([device, relay]);
+    await until([device, relay]);
+    expect(held(relay)).toEqual(held(device));
+    expect(held(device)).toHaveLength(2);
+  });
+
+  it("a branch that has forked above is not left without an entry of its own", async () => {
+    const env = newEnv();
+    const { one, two, runs, replica } = await copies([3, 2]);
+    const [stays, goes] = await smaller(one, two, 2);
+    const writer = goes.hashes.at(-1) === one.hash ? one : two;
+    const copy = new Author(writer.pair);
+    [copy.seq, copy.hash] = [writer.seq, writer.hash];
+    const [keeps, leaves] = await smaller(copy, writer, 17);
+    const [left, right] = [new TestParty("relay", env), new TestParty("relay", env)];
+    await holdAll(left, [...runs, stays]);
+    // As one run: the branch could be cut only below its own first entry.
+    const [, common] = runs;
+    if (common === undefined) throw new Error("nothing is in common");
+    await holdBranch(left, joined(common, goes, leaves), replica, goes);
+    await holdAll(right, [...runs, stays]);
+    await holdBranch(right, goes, replica);
+    await holdBranch(right, keeps, replica, goes);
+    const device = new TestParty("device", env);
+    device.connect(left);
+    await until([device, left]);
+    device.connect(right);
+    await until([device, left, right]);
+    await until([device, left, right]);
+    expect(held(left)).toEqual(held(device));
+    expect(held(right)).toEqual(held(device));
+    expect(held(device)).toHaveLength(3);
+    expect([device, left, right].flatMap(({ endings }) => endings)).toEqual([]);
+  });
+
+  it("what is signed for a branch's id and is none of it costs nobody else their session", async () => {
+    const env = newEnv();
+    const { one, two, runs, replica } = await copies([3]);
+    const evil = new Author(one.pair);
+    [evil.seq, evil.hash] = [one.seq, one.hash];
+    const common = await one.write(2);
+    [two.seq, two.hash] = [one.seq, one.hash];
+    const [stays, goes] = await smaller(one, two, 3);
+    const bad = await smallerThan(evil, common, 5);
+    const relay = new TestParty("relay", env);
+    await holdAll(relay, [...runs, common, stays]);
+    const branch = await holdBranch(relay, joined(common, goes), replica, goes);
+    const before = held(relay);
+    const member = new TestParty("device", env, [branch]);
+    await holdAll(member, [...runs, common, stays]);
+    await holdBranch(member, bad, replica, goes);
+    member.connect(relay);
+    await until([member, relay]);
+    expect(held(relay)).toEqual(before);
+    const newcomer = new TestParty("device", env);
+    const other = await Author.make();
+    await ownAppend(relay, await other.write(2));
+    newcomer.connect(relay);
+    await until([newcomer, relay]);
+    expect(held(newcomer)).toEqual(held(relay));
+    expect(newcomer.endings).toEqual([]);
+  });
+
+  it("of one key at most so many branches are taken", async () => {
+    const env = newEnv();
+    const { one, runs, replica } = await copies([2]);
+    const relay = new TestParty("relay", env);
+    const member = new TestParty("device", env);
+    const all: VerifiedRun[] = [];
+    for (let count = 0; count < 26; count++) {
+      const author = new Author(one.pair);
+      [author.seq, author.hash] = [one.seq, one.hash];
+      all.push(await author.write(1));
+    }
+    all.sort((a, b) => compareBytes(firstHash(a), firstHash(b)));
+    const [stays, ...branches] = all;
+    if (stays === undefined) throw new Error("26 branches");
+    await holdAll(relay, [...runs, stays]);
+    await holdAll(member, [...runs, stays]);
+    for (const run of branches) await holdBranch(member, run, replica);
+    member.connect(relay);
+    await until([member, relay]);
+    expect(held(relay)).toHaveLength(1 + limits.branchesMax);
+    expect([...relay.endings, ...member.endings]).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { branchIdOf, signerOf, staysInLog } from "../log/branch.ts";
 import { checkRun, zeroHash } from "../log/chain.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { Split, VerifiedRun } from "../log/store.ts";
+import type { LogHead, Split, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Holdings } from "./holdings.ts";
@@ -35,6 +35,8 @@ export interface ForksOptions {
     first: number,
     last: number,
   ) => Promise<readonly Uint8Array[]>;
+  /** The store holds other entries of that key than is believed here: another party of it wrote them. */
+  readonly stale: (signer: ReplicaId) => void;
   /** A run of theirs is in common, or more than is held here: it is news like any other. */
   readonly common: (suspect: Suspect, publicKey: Uint8Array, run: Run) => void;
   /** Takes the log apart, while nothing else of it is on its way into the store, and keeps the proof. */
@@ -114,11 +116,24 @@ export class Forks {
         search.seq = verdict.to + 1;
         // Where all is in common the next comparison tells: one of the two has to learn more first.
         if (search.seq <= Math.min(head.to, suspect.holdsTo(replica))) this.#ask(replica, search);
-        else this.#options.common(suspect, publicKey, run);
+        else await this.#allInCommon(search, publicKey, run, head);
         return;
       case "fork":
         if (verdict.split !== undefined) this.#options.split(verdict.split, verdict.proof);
     }
+  }
+
+  /** Then it is news like any other, unless the store holds something else than is believed here. */
+  async #allInCommon(
+    { suspect }: Search,
+    publicKey: Uint8Array,
+    run: Run,
+    head: LogHead,
+  ): Promise<void> {
+    const { hashes, stale, common } = this.#options;
+    const [stored] = await hashes(head.replica, head.to, head.to);
+    if (stored === undefined || equalBytes(stored, head.hash)) common(suspect, publicKey, run);
+    else stale(signerOf(head));
   }
 
   /** Of a signer's branches there are as many as may be. */

@@ -107,7 +107,10 @@ export class TestParty implements ConnectionHost, ExchangeHost {
         read: (replica, first, bytesMax) => this.store.read(tag, replica, first, bytesMax),
         hashes: (replica, first, last) => this.store.hashes(tag, replica, first, last),
         putRegisters: (registers) => this.store.putRegisters(tag, registers),
-        ...(heals && { split: (split) => this.store.split(tag, split) }),
+        ...(heals && {
+          split: (split) => this.store.split(tag, split),
+          heads: () => this.store.heads(tag),
+        }),
         repair: async (run) => (await this.store.repair?.(tag, run)) ?? "unfit",
       },
     });
