@@ -429,8 +429,12 @@ export class Replica implements ExchangeHost {
       (run) => {
         if (generation !== this.#generation) return;
         this.#loading.delete(replica);
-        // Undefined: another tab's append was not told yet.
         if (run !== undefined && run.first === this.#delivery.nextSeq(replica)) this.#open(run);
+        // It was taken apart while it was read, and has come again. If not, another tab's append was not
+        // told yet.
+        else if (run === undefined && this.exchange.holdings.head(replica) !== head) {
+          this.#load(replica);
+        }
       },
       (error) => {
         if (generation === this.#generation) this.#loading.delete(replica);

@@ -46,6 +46,8 @@ export class Delivery {
   readonly #byPrefix = new Map<ReplicaPrefix, ReplicaId[]>();
   /** Where each branch begins: the seq before its own first entry. */
   readonly #begins = new Map<ReplicaId, number>();
+  /** Of each branch. */
+  readonly #signers = new Map<ReplicaId, ReplicaId>();
   /** The branches of a signer's log. */
   readonly #branches = new Map<ReplicaId, ReplicaId[]>();
   /** Whose entries may come out: others wait, their log is kept. */
@@ -87,6 +89,7 @@ export class Delivery {
   know(replica: ReplicaId, branch?: Branch): void {
     if (branch !== undefined && !this.#begins.has(replica)) {
       this.#begins.set(replica, branch.seq - 1);
+      this.#signers.set(replica, branch.signer);
       const others = this.#branches.get(branch.signer) ?? [];
       this.#branches.set(branch.signer, [...others, replica].sort());
       this.know(branch.signer);
@@ -139,14 +142,19 @@ export class Delivery {
       if (named === undefined) return undefined;
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
-        const one = [replica, ...(this.#branches.get(replica) ?? [])].find(
-          (each) => (this.#vector.get(each) ?? 0) >= seq,
-        );
+        const one = this.#kinOf(replica).find((each) => (this.#vector.get(each) ?? 0) >= seq);
         if (one === undefined) return undefined;
         deps.push({ replica: one, seq });
       }
     }
     return deps;
+  }
+
+  /** The log itself first; then those of the same key: what it held may be a branch of its own now. */
+  #kinOf(replica: ReplicaId): readonly ReplicaId[] {
+    const signer = this.#signers.get(replica) ?? replica;
+    const branches = this.#branches.get(signer);
+    return branches === undefined ? [replica] : [replica, signer, ...branches];
   }
 
   #deliver(entry: OpenedEntry, deps: readonly Dependency[]): DeliveredEntry {

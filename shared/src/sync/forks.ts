@@ -54,8 +54,14 @@ interface Search {
   readonly suspect: Suspect;
   /** First entry of the run that was asked for. */
   seq: number;
-  /** How far to go back where that run does not continue what is held here. */
+  /** A run of theirs that began there did not continue what is held here; undefined before the first. */
+  wrongAt: number | undefined;
+  /** Both hold the same up to there; undefined before a run of theirs continued ours. */
+  commonTo: number | undefined;
+  /** How far to go back next. */
   step: number;
+  /** What they have sent is being looked at. */
+  isLooking: boolean;
 }
 
 /** Forks are found soon after they happen: what is asked for first lies so far back. */
@@ -78,14 +84,15 @@ export class Forks {
   suspect(suspect: Suspect, replica: ReplicaId): void {
     const known = this.#searches.get(replica);
     // Who does not answer is asked again by the next comparison, or another in its place.
-    if (known?.suspect.isLending(replica) === true) return;
+    if (known?.isLooking === true || known?.suspect.isLending(replica) === true) return;
     const head = this.#options.holdings.head(replica);
     const common = Math.min(head?.to ?? 0, suspect.holdsTo(replica));
     const from = Math.max(head?.from ?? 1, suspect.holdsFrom(replica));
     if (head === undefined || common < from || this.#isFull(head.branch?.signer ?? replica)) {
       return;
     }
-    this.#ask(replica, { suspect, seq: common, step: firstStep });
+    const nothing = { wrongAt: undefined, commonTo: undefined, isLooking: false };
+    this.#ask(replica, { suspect, seq: common, step: firstStep, ...nothing });
   }
 
   /** Whether that run of theirs was asked for here. */
@@ -99,7 +106,10 @@ export class Forks {
     const { replica } = run;
     const search = this.#searches.get(replica);
     if (search?.suspect !== suspect) return;
-    const verdict = await this.#judge(publicKey, run);
+    search.isLooking = true;
+    const verdict = await this.#judge(publicKey, run).finally(() => {
+      search.isLooking = false;
+    });
     if (this.#searches.get(replica) !== search) return;
     this.#searches.delete(replica);
     const head = this.#options.holdings.head(replica);
@@ -108,15 +118,15 @@ export class Forks {
     switch (verdict.kind) {
       case "wrong":
         // Nothing of theirs continues anything of ours: told, and left alone.
-        if (search.seq <= from) return;
-        search.seq = Math.max(from, search.seq - search.step);
-        search.step *= 4;
-        return this.#ask(replica, search);
+        if (search.seq <= Math.max(from, (search.commonTo ?? 0) + 1)) return;
+        search.wrongAt = search.seq;
+        return this.#ask(replica, next(search, from));
       case "common":
-        search.seq = verdict.to + 1;
+        search.commonTo = verdict.to;
         // Where all is in common the next comparison tells: one of the two has to learn more first.
-        if (search.seq <= Math.min(head.to, suspect.holdsTo(replica))) this.#ask(replica, search);
-        else await this.#allInCommon(search, publicKey, run, head);
+        if (verdict.to < Math.min(head.to, suspect.holdsTo(replica))) {
+          this.#ask(replica, next(search, from));
+        } else await this.#allInCommon(search, publicKey, run, head);
         return;
       case "fork":
         if (verdict.split !== undefined) this.#options.split(verdict.split, verdict.proof);
@@ -178,4 +188,15 @@ export class Forks {
     const branch = { signer, seq: first + at, hash: ours };
     return { kind: "fork", split: { replica, branch, into: branchIdOf(suite, branch) }, proof };
   }
+}
+
+/** Back in growing steps until a run continues ours, then by halves: at the latest right behind that. */
+function next(search: Search, from: number): Search {
+  const { wrongAt, commonTo } = search;
+  if (commonTo === undefined) {
+    search.seq = Math.max(from, search.seq - search.step);
+    search.step *= 4;
+  } else search.seq = Math.ceil((commonTo + 1 + (wrongAt ?? commonTo + 1)) / 2);
+  if (search.seq === wrongAt) search.seq = (commonTo ?? search.seq) + 1;
+  return search;
 }

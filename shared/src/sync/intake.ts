@@ -190,11 +190,19 @@ export class Intake {
       }
       const last = lastSeq(waiting.run);
       this.#beginAsBranch(replica, log, waiting);
-      if (waiting.run.first > log.to + 1) waiting.source.runMissing(replica, log.to + 1);
+      if (waiting.run.first > log.to + 1) this.#missing(log, waiting);
       else if (last > log.to) this.#verify(replica, log, waiting);
       else if (last > this.#options.holdings.to(replica)) log.repeats.push(waiting);
       else this.#compare(replica, log, waiting);
     }
+  }
+
+  #missing(log: LogIntake, { run, source }: Waiting): void {
+    const { replica, branch } = run;
+    // Its first run was not taken, and would not be now.
+    const isRefused = branch !== undefined && this.#isBeginning(log, run);
+    if (isRefused) source.runIgnored(replica, lastSeq(run));
+    else source.runMissing(replica, log.to + 1);
   }
 
   #change(replica: ReplicaId, log: LogIntake, change: () => Promise<void>): void {
