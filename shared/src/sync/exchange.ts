@@ -15,11 +15,9 @@ import {
   beginsAfter,
   type Branch,
   branchIdOf,
-  holdsItsFirst,
   ifHeldBranch,
   isKeyOf,
   signerOf,
-  staysInLog,
 } from "../log/branch.ts";
 import type { Env } from "../env.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
@@ -44,6 +42,7 @@ import { codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow } from "../protocol/messages.ts";
 import type { Effects } from "./effects.ts";
+import { Branches } from "./branches.ts";
 import { Forks, type Suspect } from "./forks.ts";
 import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
@@ -118,13 +117,9 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly #intake: Intake;
   readonly #mending: Mending;
   readonly #forks: Forks | undefined;
+  readonly #branches: Branches;
   /** Signers whose heads are read from the store anew, and whether something was told meanwhile. */
   readonly #rereading = new Map<ReplicaId, "once" | "again">();
-  /** Branches that are admitted and not held yet, and the last admission. */
-  readonly #taken = new Set<ReplicaId>();
-  #admitting: Promise<void> = Promise.resolve();
-  /** Branches that nothing held here shows to be any, and who offered them last. */
-  readonly #unshown = new Map<ReplicaId, Session>();
   /** Keys of logs that are not held yet but were announced: needed to pass a first run on. */
   readonly #publicKeys = new Map<ReplicaId, Uint8Array>();
   #registerBatch: { register: StoredRegister; source: Session }[] = [];
@@ -152,10 +147,22 @@ export class Exchange implements SessionOwner, IntakeHost {
       onHole: (replica) => options.host.onHole(replica),
       onMended: (replica) => this.#onMended(replica),
     });
-    const { suite, tag: space } = options;
+    const { suite, tag: space, effects } = options;
     const { holdings } = this;
     const hashes = (replica: ReplicaId, first: number, last: number) =>
       this.hashes(replica, first, last);
+    this.#branches = new Branches({
+      suite,
+      holdings,
+      effects,
+      hashes,
+      suspect: (session, replica) => this.#forks?.suspect(session, replica),
+      merge: (split) => this.#takeApart(split, undefined),
+      stale: (signer) => {
+        if (store.heads !== undefined) this.splitElsewhere(signer);
+      },
+      onFailed: (error) => options.host.onStoreFailed(error),
+    });
     if (store.split === undefined) return;
     const split = (apart: Split, proof: VerifiedRun) => this.#takeApart(apart, proof);
     const common = (suspect: Suspect, publicKey: Uint8Array, run: Run) => {
@@ -507,116 +514,21 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   hasForked(log: Pick<Run, "replica" | "branch">): boolean {
-    return log.branch !== undefined || this.#kinOf(log).length > 0;
+    return log.branch !== undefined || this.holdings.kinOf(log).length > 0;
   }
 
   branchWithin(run: VerifiedRun): Branch | undefined {
-    const signer = signerOf(run);
-    for (const { replica, branch } of this.holdings.logs.values()) {
-      if (branch?.signer !== signer || replica === run.replica) continue;
-      // A branch that left another may begin with entries of that.
-      if ((run.branch?.seq ?? 0) > branch.seq) continue;
-      if (!holdsItsFirst(branch, run.first, run.hashes)) continue;
-      // What shows the branch to be one was kept with it: another relay may have it in our store.
-      const isShown = this.holdings.to(run.replica) >= branch.seq;
-      if (!isShown && this.#options.store.heads !== undefined) this.splitElsewhere(signer);
-      return branch;
-    }
-    return undefined;
+    return this.#branches.within(run);
   }
 
-  /**
-   * A branch is taken only where an entry is held that shows it to be one: another of the same key,
-   * after the same entry, which keeps the id. What is held itself under another id is no branch of it:
-   * whoever lists it holds the entry that shows the fork, and is asked for it.
-   */
-  admitsBranch(run: VerifiedRun, source: RunSource): Promise<boolean> {
-    // One after the other: each counts those before it.
-    const admitting = this.#admitting.then(() => this.#admits(run, source));
-    this.#admitting = admitting.then(
-      (admitted) => this.#admitted(run.replica, admitted),
-      () => this.#admitted(run.replica, false),
+  async admitsBranch(run: VerifiedRun, source: RunSource): Promise<boolean> {
+    const admitted = await this.#branches.admit(
+      run,
+      source instanceof Session ? source : undefined,
     );
-    return admitting;
-  }
-
-  #admitted(replica: ReplicaId, isTaken: boolean): void {
-    if (isTaken) this.#taken.add(replica);
-    else if (this.holdings.head(replica) === undefined) this.#publicKeys.delete(replica);
-  }
-
-  async #admits(run: VerifiedRun, source: RunSource): Promise<boolean> {
-    const { branch, replica } = run;
-    if (branch === undefined) return true;
-    const kin = this.#kinOf(run);
-    if (kin.length + this.#taken.size > limits.branchesMax) return false;
-    const before = run.hashes[branch.seq - run.first - 1] ?? run.previous;
-    let isShown = false;
-    for (const head of kin) {
-      const place = await this.#placeIn(head, branch);
-      if (place === undefined || !equalBytes(place.before, before)) continue;
-      if (staysInLog(place.hash, branch.hash)) isShown = true;
-      if (!equalBytes(place.hash, branch.hash)) continue;
-      if (source instanceof Session) this.#forks?.suspect(source, head.replica);
-      return false;
-    }
-    if (!isShown && source instanceof Session) this.#unshown.set(replica, source);
-    return isShown;
-  }
-
-  /** The entry of that log at the seq where a branch begins, and the hash before it. */
-  async #placeIn({ replica, branch }: LogHead, { seq }: Branch) {
-    // What a branch begins with before its own first entry is another log's.
-    if ((branch?.seq ?? 0) > seq) return undefined;
-    const hashes = await this.hashes(replica, Math.max(1, seq - 1), seq);
-    const [before, hash] = seq === 1 ? [zeroHash, hashes[0]] : hashes;
-    return before === undefined || hash === undefined ? undefined : { before, hash };
-  }
-
-  /** Other logs of the same key. */
-  #kinOf(run: Pick<Run, "replica" | "branch">): LogHead[] {
-    const signer = signerOf(run);
-    return [...this.holdings.logs.values()].filter(
-      (head) => head.replica !== run.replica && signerOf(head) === signer,
-    );
-  }
-
-  /** Two logs that took in the same branch at once are made one. */
-  async #holdsTwice({ replica, branch }: VerifiedRun): Promise<Split | undefined> {
-    if (branch === undefined) return undefined;
-    for (const head of this.#kinOf({ replica, branch })) {
-      const place = await this.#placeIn(head, branch);
-      if (place === undefined || !equalBytes(place.hash, branch.hash)) continue;
-      return { replica: head.replica, branch, into: replica };
-    }
-    return undefined;
-  }
-
-  /** A log with branches has grown: what waited for it, and what it may hold of theirs. */
-  #lookAtBranches(run: VerifiedRun): void {
-    const within = this.branchWithin(run);
-    if (within !== undefined) {
-      const into = branchIdOf(this.#options.suite, within);
-      this.#takeApart({ replica: run.replica, branch: within, into }, undefined);
-    }
-    const isBeginning = run.branch !== undefined && run.first <= run.branch.seq;
-    if (isBeginning) {
-      const looked = (split: Split | undefined): void => {
-        if (split !== undefined) this.#takeApart(split, undefined);
-      };
-      this.effects.start(this.#holdsTwice(run), looked, (error) => {
-        if (!(error instanceof DamagedEntries)) this.#options.host.onStoreFailed(error);
-      });
-    }
-    for (const [branch, session] of this.#unshown) {
-      if (session.isClosed || this.holdings.head(branch) !== undefined) {
-        this.#unshown.delete(branch);
-      } else if (session.signerOf(branch) === signerOf(run)) {
-        this.#unshown.delete(branch);
-        const start = session.startOf(branch);
-        if (start !== undefined) session.want(branch, start.seq + 1, Number.MAX_SAFE_INTEGER);
-      }
-    }
+    const isKnown = admitted || this.holdings.head(run.replica) !== undefined;
+    if (!isKnown) this.#publicKeys.delete(run.replica);
+    return admitted;
   }
 
   onListed(session: Session, listed: Listed): void {
@@ -652,11 +564,10 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onHeld(run: VerifiedRun, source: RunSource | undefined): void {
     this.#publicKeys.delete(run.replica);
-    this.#taken.delete(run.replica);
     this.#asked.delete(run.replica);
     this.#options.host.onHeld(run);
     for (const session of this.sessions) session.reconsider(run.replica);
-    if (this.#forks !== undefined) this.#lookAtBranches(run);
+    if (this.#forks !== undefined) this.#branches.onHeld(run);
     if (this.#options.forwards === "held") this.#forward(run, source);
     // Sessions that were too far behind to be forwarded to read it from the store.
     else for (const session of this.sessions) session.offerFromStore(run.replica);
@@ -669,7 +580,7 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onStoreFailed(error: unknown): void {
     this.#publicKeys.clear();
-    this.#taken.clear();
+    this.#branches.onStoreFailed();
     // The host first: it may want to tell those whose entries were lost from the others.
     this.#options.host.onStoreFailed(error);
     for (const session of this.sessions) session.forgetReceived();

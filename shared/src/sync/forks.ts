@@ -148,11 +148,7 @@ export class Forks {
 
   /** Of a signer's branches there are as many as may be. */
   #isFull(signer: ReplicaId): boolean {
-    let count = 0;
-    for (const { branch } of this.#options.holdings.logs.values()) {
-      if (branch?.signer === signer) count++;
-    }
-    return count >= limits.branchesMax;
+    return this.#options.holdings.kinOf({ replica: signer }).length >= limits.branchesMax;
   }
 
   #ask(replica: ReplicaId, search: Search): void {

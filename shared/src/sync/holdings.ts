@@ -4,10 +4,14 @@
  */
 import type { RegisterName, ReplicaId } from "../id/id.ts";
 import { digestedHead, LogDigest, RegisterDigest } from "../log/digest.ts";
+import { signerOf } from "../log/branch.ts";
+import type { Run } from "../log/entry.ts";
 import type { LogHead, StoredRegister } from "../log/store.ts";
 
 export class Holdings {
   readonly #logs = new Map<ReplicaId, LogHead>();
+  /** Branches by their signer. */
+  readonly #branches = new Map<ReplicaId, Set<ReplicaId>>();
   readonly #registers = new Map<string, StoredRegister>();
   readonly #registersOf = new Map<ReplicaId, number>();
   readonly #logDigest = new LogDigest();
@@ -48,7 +52,22 @@ export class Holdings {
     return this.#registers.get(`${replica}/${name}`);
   }
 
+  /** Other logs of the same key. Costs as much as there are. */
+  kinOf(log: Pick<Run, "replica" | "branch">): LogHead[] {
+    const signer = signerOf(log);
+    const branches = this.#branches.get(signer);
+    if (branches === undefined && log.branch === undefined) return [];
+    return [signer, ...(branches ?? [])].flatMap((replica) =>
+      replica === log.replica ? [] : (this.head(replica) ?? []),
+    );
+  }
+
   setHead(head: LogHead): void {
+    if (head.branch !== undefined) {
+      const { signer } = head.branch;
+      const known = this.#branches.get(signer) ?? new Set();
+      this.#branches.set(signer, known.add(head.replica));
+    }
     const before = this.#logs.get(head.replica);
     this.#logDigest.replace(before && digestedHead(before), digestedHead(head));
     this.#logs.set(head.replica, head);
@@ -57,7 +76,9 @@ export class Holdings {
   /** Nothing is held of the log any more. */
   removeLog(replica: ReplicaId): void {
     const held = this.#logs.get(replica);
-    if (held !== undefined) this.#logDigest.remove(digestedHead(held));
+    if (held === undefined) return;
+    this.#logDigest.remove(digestedHead(held));
+    if (held.branch !== undefined) this.#branches.get(held.branch.signer)?.delete(replica);
     this.#logs.delete(replica);
   }
 
