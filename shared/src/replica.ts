@@ -193,6 +193,7 @@ export class Replica implements ExchangeHost {
         putRegisters: (registers) => store.putRegisters(tag, registers),
       },
     });
+    this.exchange.ownLogs.add(options.self).add(base.ownLog);
     for (const head of base.heads) this.#know(head);
     for (const head of base.heads) this.#load(head.replica);
     // The last leader may have died between applying and telling.
@@ -374,7 +375,10 @@ export class Replica implements ExchangeHost {
 
   onSplit(replica: ReplicaId, { branch }: LogsSplit): void {
     this.#know(branch);
-    if (replica === this.#ownLog) this.#ownLog = branch.replica;
+    if (replica === this.#ownLog) {
+      this.#ownLog = branch.replica;
+      this.exchange.ownLogs.add(branch.replica);
+    }
     this.#options.host.onSplit(replica, branch.replica);
     this.#loadKin(branch.replica);
     this.#options.host.onChanged();

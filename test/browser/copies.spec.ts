@@ -43,6 +43,9 @@ test("what two copies of one device wrote apart reaches everybody, and both writ
       await tab.openChannel();
     }
     await relay.up();
+    // Who opens the app anew does not wait for the next try.
+    for (const tab of tabs) await tab.page.reload();
+    await ben.tab.page.reload();
 
     const texts = [0, 1].flatMap((index) => [`copy ${index} writes`, `copy ${index} goes on`]);
     const everybody = [...tabs, ben.tab];

@@ -225,7 +225,7 @@ export class RelayLink implements ConnectionHost {
       mySpace,
       mode: access.mode,
       proven: new Set(),
-      pushes: access.mode === "write" ? new Set([access.replica]) : new Set(),
+      pushes: access.mode === "write" ? access.exchange.ownLogs : new Set(),
       mayAppend: true,
       logNumbers: space.numbers,
     });

@@ -110,6 +110,8 @@ export class Exchange implements SessionOwner, IntakeHost {
   readonly effects: Effects;
   readonly shelf: BlobShelf;
   readonly sessions = new Set<Session>();
+  /** Logs that are pushed unasked where not all are: own ones, and branches of them that were written here. */
+  readonly ownLogs = new Set<ReplicaId>();
   #holdsBack = false;
   /** Whom missing entries of a log were asked of. */
   readonly #asked = new Map<ReplicaId, WeakSet<Session>>();
