@@ -572,7 +572,7 @@ export class Books {
       if (sentBytes >= limits.windowBytes) this.#ground.fire("window full");
       if (isBounded) continue;
       this.#ground.violated(
-        `a session holds ${sentBytes} bytes sent, ${receivedBytes} received, ${wants} questions`,
+        `a session holds ${sentBytes} bytes sent, ${receivedBytes} received, ${wants} questions, ${logs} logs`,
       );
     }
   }

@@ -3,11 +3,12 @@
  * the receiver's half: what came and is not committed yet, and when to say that it is.
  */
 import type { ReplicaId } from "../id/id.ts";
-import { bodyBytes, type Run } from "../log/entry.ts";
+import { bodyBytes, type Run, runEntriesMax } from "../log/entry.ts";
 import { limits } from "../protocol/limits.ts";
 
 /** Entries without bodies are not free. */
 export const flowBytes = (run: Run): number => bodyBytes(run) + 64 * run.entries.length;
+export const runFlowBytesMax = limits.runBytesMax + 64 * runEntriesMax;
 
 /** A window, and another where a comparison crossed it and all of it was sent again; and a run. */
 const receivedBytesMax = 3 * limits.windowBytes;

@@ -10,7 +10,7 @@ import { limits } from "../protocol/limits.ts";
 import type { LogNumber } from "./connection.ts";
 import type { Cursor, Cursors } from "./cursors.ts";
 import type { Effects } from "./effects.ts";
-import { flowBytes, Underway } from "./flow.ts";
+import { flowBytes, runFlowBytesMax, Underway } from "./flow.ts";
 import type { Holdings } from "./holdings.ts";
 
 /** Frames a run under the number of its log and the epoch that goes without saying there. */
@@ -219,8 +219,10 @@ export class Sending {
     return (cursors.known(replica)?.wantedTo ?? 0) > 0;
   }
 
+  /** A run that is being read now will be sent, whatever else is by then. */
   #windowOpen(): boolean {
-    return this.#underway.bytes < limits.windowBytes;
+    const reservedBytes = this.#reading ? runFlowBytesMax : 0;
+    return this.#underway.bytes + reservedBytes < limits.windowBytes;
   }
 }
 
