@@ -3,7 +3,7 @@
  * it keeps, says and is sent; and who has no key gets nothing from it.
  */
 import { randomBytes } from "node:crypto";
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
 import { WebSocket } from "ws";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import { decodeFrame, encodeFrame } from "@skein/shared/protocol/codec.ts";
@@ -11,6 +11,7 @@ import { codes } from "@skein/shared/protocol/codes.ts";
 import { type Frame, type Hello, protocolVersion } from "@skein/shared/protocol/messages.ts";
 import { arrive } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 const words = {
   space: "Zwetschgenbund",

@@ -1,8 +1,9 @@
 /** Somebody copies a browser profile, or puts one back, and goes on in both: nothing of either is lost. */
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
 import { arrive } from "./harness/people.ts";
 import { Profile } from "./harness/profile.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 /** Clients wait up to half a minute between two tries, and logs are taken apart by comparing. */
 const healed = { timeout: 60_000 };

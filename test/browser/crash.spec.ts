@@ -1,9 +1,10 @@
 /** What a power cut of the browser or of the relay leaves: everything that was shown as kept. */
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
 import { type DeviceTab, openTab } from "./harness/device.ts";
 import { arrive } from "./harness/people.ts";
 import { Profile } from "./harness/profile.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 /** What the screen shows with this tick at one moment, taken at once. */
 async function textsWithTick(tab: DeviceTab, sentence: string): Promise<string[]> {

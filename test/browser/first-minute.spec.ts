@@ -2,11 +2,12 @@
 import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
 import { chromiumArgs, chromiumLaunchOptions } from "../../scripts/chromium.ts";
 import { DeviceTab, openTab } from "./harness/device.ts";
 import { arrive } from "./harness/people.ts";
 import { freePort, RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 const insecureHost = "skein.test";
 test.use({

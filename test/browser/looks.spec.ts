@@ -4,10 +4,11 @@
  */
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
 import { openTab, type DeviceTab } from "./harness/device.ts";
 import { arrive, type Pair, pairUp } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 let relay: RelayProcess;
 test.beforeAll(async () => {

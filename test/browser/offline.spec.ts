@@ -1,9 +1,10 @@
 /** The relay goes away and comes back: nothing is lost meanwhile, and everybody is told the truth. */
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
 import type { DeviceTab } from "./harness/device.ts";
 import { openTab } from "./harness/device.ts";
 import { arrive, pairUp } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 let relay: RelayProcess;
 test.beforeEach(async () => {

@@ -1,7 +1,8 @@
 /** What people paste and drop: hostile HTML, a megabyte of text, under the content security policy. */
-import { expect, type Locator, type Page, test } from "@playwright/test";
+import { expect, type Locator, type Page } from "@playwright/test";
 import { pairUp } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 let relay: RelayProcess;
 test.beforeAll(async () => {

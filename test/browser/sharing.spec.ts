@@ -1,10 +1,11 @@
 /** Two and three people in one space: they write in one note, chat, and see how far each word has come. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
 import type { DeviceTab } from "./harness/device.ts";
 import { arrive, pairUp } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 /** Half as long again as it takes until something in view counts as read. */
 const unreadForMs = 1_500;

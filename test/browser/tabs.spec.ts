@@ -1,9 +1,10 @@
 /** Several tabs of one device, and a second device in the same browser: one socket, one of everything. */
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
 import { type DeviceTab, openTab } from "./harness/device.ts";
 import { pairUp } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
 import { rendererOf } from "./harness/renderer.ts";
+import { test } from "./harness/test.ts";
 
 let relay: RelayProcess;
 test.beforeAll(async () => {

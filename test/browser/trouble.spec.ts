@@ -5,10 +5,11 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
 import { type DeviceTab, openTab } from "./harness/device.ts";
 import { arrive } from "./harness/people.ts";
 import { RelayProcess } from "./harness/relay-process.ts";
+import { test } from "./harness/test.ts";
 
 let relay: RelayProcess;
 test.beforeAll(async () => {
