@@ -18,11 +18,29 @@ test("a fork that heals is told at once, one that does not after a while", () =>
   watch.saw(ana, 1_000);
   expect(watch.facts([log], forked, 1_000)).toEqual([]);
   expect(watch.wakeAtMs(1_000)).toBe(121_000);
-  expect(watch.facts(branches, healed, 2_000)).toEqual([{ replica: ana, healed: true }]);
   expect(watch.facts([log], forked, 121_000)).toEqual([{ replica: ana, healed: false }]);
   expect(watch.wakeAtMs(121_000)).toBe(Number.POSITIVE_INFINITY);
   watch.saw(ana, 500_000);
   expect(watch.facts([log], forked, 500_000)).toHaveLength(1);
+  expect(watch.facts(branches, healed, 501_000)).toEqual([{ replica: ana, healed: true }]);
+});
+
+test("who loses the connection before a fork has healed does not wait for longer", () => {
+  const watch = new ForkWatch();
+  watch.saw(ana, 1_000);
+  expect(watch.facts([log], healed, 60_000)).toEqual([]);
+  expect(watch.facts([log], forked, 121_000)).toEqual([{ replica: ana, healed: false }]);
+});
+
+test("a fork after one that has healed has as long to heal as the first", () => {
+  const watch = new ForkWatch();
+  watch.saw(ana, 1_000);
+  expect(watch.facts(branches, healed, 2_000)).toEqual([{ replica: ana, healed: true }]);
+  expect(watch.wakeAtMs(2_000)).toBe(Number.POSITIVE_INFINITY);
+  watch.saw(ana, 500_000);
+  expect(watch.facts(branches, forked, 500_000)).toEqual([]);
+  expect(watch.wakeAtMs(500_000)).toBe(620_000);
+  expect(watch.facts(branches, forked, 620_000)).toEqual([{ replica: ana, healed: false }]);
 });
 
 test("a second fork of a log is none that has healed", () => {

@@ -18,11 +18,12 @@ export interface ForkFact {
 const unhealedToldAfterMs = 120_000;
 
 export class ForkWatch {
-  readonly #sinceMs = new Map<ReplicaId, number>();
+  /** Since when it has not healed; undefined while it has: a later fork of that log has its own time. */
+  readonly #sinceMs = new Map<ReplicaId, number | undefined>();
 
   /** @param replica whose log it is, or is a branch of. */
   saw(replica: ReplicaId, nowMs: number): void {
-    if (!this.#sinceMs.has(replica)) this.#sinceMs.set(replica, nowMs);
+    this.#sinceMs.set(replica, this.#sinceMs.get(replica) ?? nowMs);
   }
 
   /** @param isForked whether somebody who is connected holds another branch of that log. */
@@ -36,18 +37,25 @@ export class ForkWatch {
       signerOf,
     );
     const facts: ForkFact[] = [];
-    for (const [replica, sinceMs] of this.#sinceMs) {
+    for (const [replica, before] of this.#sinceMs) {
       const held = branches.get(replica) ?? [];
       const isOpen = [replica, ...held.map((head) => head.replica)].some(isForked);
+      const isHealed = !isOpen && held.length > 0;
+      const sinceMs = before ?? nowMs;
+      this.#sinceMs.set(replica, isHealed ? undefined : sinceMs);
       const isLasting = isOpen && nowMs >= sinceMs + unhealedToldAfterMs;
-      if (isLasting || (!isOpen && held.length > 0)) facts.push({ replica, healed: !isOpen });
+      if (isLasting || isHealed) facts.push({ replica, healed: isHealed });
     }
     return facts;
   }
 
   /** When there is more to tell by itself, after `nowMs`. */
   wakeAtMs(nowMs: number): number {
-    const due = [...this.#sinceMs.values()].map((sinceMs) => sinceMs + unhealedToldAfterMs);
-    return Math.min(Number.POSITIVE_INFINITY, ...due.filter((atMs) => atMs > nowMs));
+    let wakeAtMs = Number.POSITIVE_INFINITY;
+    for (const sinceMs of this.#sinceMs.values()) {
+      const dueAtMs = (sinceMs ?? Number.POSITIVE_INFINITY) + unhealedToldAfterMs;
+      if (dueAtMs > nowMs) wakeAtMs = Math.min(wakeAtMs, dueAtMs);
+    }
+    return wakeAtMs;
   }
 }
