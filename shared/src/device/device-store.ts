@@ -7,11 +7,16 @@
  * of the newest leader in the same breath, so that a tab that was frozen while another took over
  * finds itself fenced and leaves nothing behind (invariant 3).
  */
-import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import { covers } from "../clock/version-vector.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
-import type { LogHead, Split, StoredRegister, VerifiedRun } from "../log/store.ts";
+import {
+  isSameHead,
+  type LogHead,
+  type Split,
+  type StoredRegister,
+  type VerifiedRun,
+} from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
 import { beginningWith } from "./key.ts";
@@ -98,7 +103,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       const writer = await writerRow(tx, space, run.replica);
       if (writer?.next !== undefined) return { kind: "branched", into: writer.next };
       const head = await readHead(tx, space, run.replica);
-      if (!isSame(head, base.head)) return { kind: "moved" };
+      if (!isSameHead(head, base.head)) return { kind: "moved" };
       const [outcome] = await appendRuns(tx, this.#suite, space, [run]);
       if (outcome?.kind !== "held" || !outcome.news) {
         throw new Error(
@@ -331,9 +336,6 @@ const nothingApplied: AppliedState = { version: 0, vector: new Map(), frontier: 
 
 const appliedOf = async (tx: Reading, space: SpaceTag): Promise<AppliedState> =>
   ((await tx.get(stores.applied, space)) as AppliedState | undefined) ?? nothingApplied;
-
-const isSame = (a: LogHead | undefined, b: LogHead | undefined): boolean =>
-  a === undefined || b === undefined ? a === b : a.to === b.to && equalBytes(a.hash, b.hash);
 
 /** Invariants 2 and 4: the step is exactly these entries, and none comes before its past. */
 function assertStep(

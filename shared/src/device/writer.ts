@@ -25,7 +25,7 @@ import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { WriterSession } from "../log/entry.ts";
 import { dependenciesMax, lamportMax } from "../log/plain.ts";
-import type { LogHead, VerifiedRun } from "../log/store.ts";
+import { isSameHead, type LogHead, type VerifiedRun } from "../log/store.ts";
 import { type Opening, openEntries } from "./opening.ts";
 import type { Dependency, DeviceStore, WriterBase } from "./store.ts";
 
@@ -181,7 +181,7 @@ export class Writer {
       this.#log = base.next;
       return undefined;
     }
-    if (this.#sealed === undefined || this.#sealed.base?.to !== base.head?.to) {
+    if (this.#sealed === undefined || !isSameHead(this.#sealed.base, base.head)) {
       this.#sealed = await this.#seal(base, queued);
     }
     const sealed = this.#sealed;

@@ -3,6 +3,7 @@
  * (client), SQLite and later PostgreSQL (server). `store.contract.ts` beside this file holds
  * every implementation to the same rules.
  */
+import { equalBytes } from "../bytes/bytes.ts";
 import type { RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { Branch, HeldBranch } from "./branch.ts";
 import type { Run } from "./entry.ts";
@@ -54,6 +55,12 @@ export type Begun =
   | { readonly kind: "begun"; readonly head: LogHead; readonly news: boolean }
   /** Another entry is held at `seq`: nothing was changed. */
   | { readonly kind: "fork"; readonly head: LogHead };
+
+/** Each hash covers the one before it: then all up to there is the same. */
+export const isSameHead = (one: LogHead | undefined, other: LogHead | undefined): boolean =>
+  one === undefined || other === undefined
+    ? one === other
+    : one.to === other.to && equalBytes(one.hash, other.hash);
 
 /** A log is taken apart where it has forked: what it holds of a branch becomes the log of that id. */
 export interface Split {

@@ -27,13 +27,14 @@ import { DamagedEntries, type Repaired } from "../log/damage.ts";
 import { isRefusal } from "../log/refusal.ts";
 import { newerRegister, parseRegister, verifyRegister } from "../log/register.ts";
 import { replicaIdOf } from "../log/replica-key.ts";
-import type {
-  Appended,
-  LogHead,
-  Split,
-  SplitOff,
-  StoredRegister,
-  VerifiedRun,
+import {
+  type Appended,
+  isSameHead,
+  type LogHead,
+  type Split,
+  type SplitOff,
+  type StoredRegister,
+  type VerifiedRun,
 } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { isMalformed } from "../bytes/malformed.ts";
@@ -468,8 +469,7 @@ export class Exchange implements SessionOwner, IntakeHost {
       changed.add(replica);
     }
     for (const head of heads.filter(own)) {
-      const held = this.holdings.head(head.replica);
-      if (held?.to === head.to && equalBytes(held.hash, head.hash)) continue;
+      if (isSameHead(this.holdings.head(head.replica), head)) continue;
       this.holdings.setHead(head);
       this.#intake.rewound(head.replica);
       changed.add(head.replica);

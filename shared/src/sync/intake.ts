@@ -18,7 +18,7 @@ import { equalBytes } from "../bytes/bytes.ts";
 import { chainHashes, checkRun, zeroHash } from "../log/chain.ts";
 import { type Branch, holdsItsFirst } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { Appended, LogHead, VerifiedRun } from "../log/store.ts";
+import { type Appended, isSameHead, type VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
@@ -388,6 +388,3 @@ export class Intake {
     this.#logs.clear();
   }
 }
-
-const isSameHead = (one: LogHead, other: LogHead | undefined): boolean =>
-  other !== undefined && one.to === other.to && equalBytes(one.hash, other.hash);
