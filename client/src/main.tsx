@@ -31,7 +31,7 @@ async function start(): Promise<void> {
   refuseFilesBesideFields();
   try {
     const app = await openApp();
-    guardUnsaved(app.troubles, globalThis);
+    guardUnsaved(app.unsaved, globalThis);
     root.render(
       <I18nProvider locale="en-GB">
         <AppView app={app} invite={invite} />

@@ -1,18 +1,16 @@
 /**
- * Has the browser ask before a tab is closed that holds what could not be saved: no room, or a disk that
- * fails. Only then: a tab with such a listener is not kept for "back", and the question is a nuisance.
+ * Has the browser ask before a tab is closed that holds what could not be saved: no room, a disk that
+ * fails, or a database that a newer version took over. Only then: a tab with such a listener is not kept
+ * for "back", and the question is a nuisance.
  */
-import type { Observable, Trouble } from "./runtime/api.ts";
+import type { Observable } from "./runtime/api.ts";
 
-export function guardUnsaved(troubles: Observable<readonly Trouble[]>, page: EventTarget): void {
+export function guardUnsaved(unsaved: Observable<boolean>, page: EventTarget): void {
   const ask = (event: Event) => event.preventDefault();
   const look = () => {
-    const isUnsaved = troubles
-      .get()
-      .some(({ kind }) => kind === "storage full" || kind === "storage failed");
-    if (isUnsaved) page.addEventListener("beforeunload", ask);
+    if (unsaved.get()) page.addEventListener("beforeunload", ask);
     else page.removeEventListener("beforeunload", ask);
   };
-  troubles.subscribe(look);
+  unsaved.subscribe(look);
   look();
 }

@@ -232,6 +232,7 @@ test("a newer version's database asks the older tab to reload, and an older app 
   // What is written now has nowhere to go, and says so for as long as it stands there.
   await tab.say("after the newer version came");
   await expect(tab.tick("after the newer version came")).toHaveText(/Saving on this device/);
+  await expect(tab.syncPill).toContainText("Needs attention: update needed");
 
   await tab.page.getByRole("status").getByRole("button", { name: "Reload" }).click();
   await expect(

@@ -714,6 +714,37 @@ describe("a leader", () => {
 });
 
 describe("message info", () => {
+  it("counts who was there when it was written, not who came later", async () => {
+    const ana = await member("Ana");
+    const here = spaceOf(ana.tab, await ana.tab.app.createSpace("Garden"));
+    const url = await inviteFrom(here);
+    const ben = await member("Ben");
+    const bens = await general(await joined(ben.tab, url));
+    await vi.waitFor(() => expect(here.members.get()).toHaveLength(2), eventually);
+    const anas = await general(here);
+    const posted = await anas.post("before Cy");
+    if (posted.kind !== "posted") throw new Error(posted.kind);
+    await vi.waitFor(() => expect(bens.messages.get()).toHaveLength(1), eventually);
+    bens.markRead(bens.messages.get()[0]?.key ?? "");
+    const receipt = anas.receipt(posted.message);
+    await vi.waitFor(() => expect(receipt.get().level).toBe("read"), eventually);
+
+    const cy = await member("Cy");
+    const cys = await general(await joined(cy.tab, url));
+    await vi.waitFor(() => expect(here.members.get()).toHaveLength(3), eventually);
+    expect(receipt.get()).toMatchObject({ level: "read", read: 1, of: 1 });
+    expect(
+      anas
+        .info(posted.message)
+        .get()
+        .members.map(({ name }) => name),
+    ).toEqual(["Ben"]);
+    const later = await anas.post("after Cy");
+    if (later.kind !== "posted") throw new Error(later.kind);
+    await vi.waitFor(() => expect(cys.messages.get()).toHaveLength(2), eventually);
+    expect(anas.receipt(later.message).get().of).toBe(2);
+  });
+
   it("lists who has read, got and not got it, with times", async () => {
     const ana = await member("Ana");
     const here = spaceOf(ana.tab, await ana.tab.app.createSpace("Garden"));

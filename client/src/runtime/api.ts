@@ -22,6 +22,8 @@ export interface App {
   readonly storage: Observable<StorageState>;
   /** Trouble that concerns the whole tab, newest last; empty when all is well. */
   readonly troubles: Observable<readonly Trouble[]>;
+  /** Whether this tab holds words that could not be stored. */
+  readonly unsaved: Observable<boolean>;
 
   introduce(name: string): Promise<void>;
   rename(name: string): Promise<void>;

@@ -99,6 +99,7 @@ export class LiveApp implements App {
   readonly network: Observable<Network>;
   readonly storage: Observable<StorageState>;
   readonly troubles: Observable<readonly Trouble[]>;
+  readonly unsaved: Observable<boolean>;
   readonly #device: Device;
   readonly #identityRecord: IdentityRecord;
   readonly #records: SpaceRecords;
@@ -144,6 +145,7 @@ export class LiveApp implements App {
     );
     this.storage = this.#storage.state;
     this.troubles = device.troubles.all;
+    this.unsaved = device.troubles.unsaved;
   }
 
   /** Reads what the first paint needs, then takes part. */

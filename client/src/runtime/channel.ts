@@ -306,8 +306,8 @@ export class LiveChannel implements OpenChannel {
     if (this.#closed || (this.#draft === "" && core.pending > 0)) return;
     const { models, troubles } = core.device;
     models.putDraft(core.tag, channel, this.#draft).then(
-      () => troubles.storage("drafts", undefined),
-      (error: unknown) => troubles.storage("drafts", error),
+      () => troubles.writing("drafts", undefined),
+      (error: unknown) => troubles.writing("drafts", error),
     );
   }
 }

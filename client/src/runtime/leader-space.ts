@@ -71,6 +71,9 @@ async function replayParked(
   }
 }
 
+/** Of a space that takes longer to come, a newcomer does not know everything when they come in. */
+const comesInAfterMs = 10_000;
+
 /** How long others have to bring damaged entries again before a person hears of it. */
 const holeToldAfterMs = 3_000;
 
@@ -91,6 +94,9 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   readonly #holes = new Map<ReplicaId, { readonly sinceMs: number; told: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #keepReceipts: Soon;
+  /** Since when somebody is there to hear of what there is in the space. */
+  #metAtMs = Number.POSITIVE_INFINITY;
+  #comesIn = false;
   #closed = false;
 
   /** Reads what the database holds of the space. */
@@ -257,6 +263,7 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     for (const { sinceMs, told } of this.#holes.values()) {
       if (!told) wake = Math.min(wake, sinceMs + holeToldAfterMs);
     }
+    if (!this.core.isIntroduced) wake = Math.min(wake, this.#metAtMs + comesInAfterMs);
     return Math.min(wake, this.#forks.wakeAtMs(this.#lookedAtMs));
   }
 
@@ -264,7 +271,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     this.replica.tick();
     this.presence.tick();
     this.#snapshots.keeper.tick();
-    const now = this.core.device.env.clock.now();
+    this.#comeIn();
+    const now = this.#nowMs();
     for (const hole of this.#holes.values()) {
       if (hole.told || now < hole.sinceMs + holeToldAfterMs) continue;
       hole.told = true;
@@ -296,10 +304,11 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
       entries: entries.map(withoutUpdates),
       state,
     });
-    this.#effects.start(core.applied(entries, state), () => this.#host.onChanged());
+    this.#effects.start(core.applied(entries, state), () => this.onChanged());
   }
 
   onChanged(): void {
+    this.#comeIn();
     this.#host.onChanged();
   }
 
@@ -337,6 +346,21 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
   onSplit(replica: ReplicaId): void {
     this.core.goesOnIn(this.replica.ownLog);
     this.onFork(replica);
+  }
+
+  /** A newcomer says who they are once everything is here. See `SpaceCore.introduce`. */
+  #comeIn(): void {
+    const { core, replica } = this;
+    if (core.isIntroduced || this.#comesIn) return;
+    const sessions = [...replica.exchange.sessions];
+    if (!sessions.some((session) => session.isFollowing)) return;
+    const now = this.#nowMs();
+    this.#metAtMs = Math.min(this.#metAtMs, now);
+    const { missing, unknownDevices } = this.#backlog();
+    const hasAll = missing + unknownDevices === 0 && sessions.some((session) => session.equal);
+    if (!hasAll && now < this.#metAtMs + comesInAfterMs) return;
+    this.#comesIn = true;
+    this.#effects.start(core.introduce(), () => {});
   }
 
   #isForked(log: ReplicaId): boolean {

@@ -99,7 +99,7 @@ export class SpaceCore {
   /** Own entries wait for a database that refuses them; undefined once it takes them again. */
   readonly onTrouble = new Events<unknown>();
 
-  /** Resolves once the database was read and we have introduced ourselves. */
+  /** Resolves once the database was read, and a founder is in. */
   readonly ready: Promise<void>;
 
   readonly #members: MembershipGate;
@@ -114,6 +114,7 @@ export class SpaceCore {
   readonly #signers = new Map<ReplicaId, ReplicaId>();
   #whispers = 0;
   #retry: ReturnType<typeof setInterval> | undefined;
+  #introduction: Promise<void> | undefined;
   #closed = false;
 
   static async open(
@@ -179,7 +180,7 @@ export class SpaceCore {
       onAppended: (written) => this.#written(written),
       onTrouble: (error) => this.#trouble(error),
     });
-    this.ready = this.#begin();
+    this.ready = this.#untilDone(() => this.#load());
   }
 
   get replica(): ReplicaId {
@@ -237,8 +238,25 @@ export class SpaceCore {
     document: DocumentId,
     build: (position: WriterPosition) => readonly RawOperation[],
   ): Promise<WrittenEntry> {
-    await this.ready;
+    await this.introduce();
     return this.#writer.append(document, build);
+  }
+
+  /** The log's first entry says who we are. Until it is there, nobody else counts us as a member. */
+  get isIntroduced(): boolean {
+    return this.head.get() > 0;
+  }
+
+  /**
+   * Says who we are, if nothing of ours is in the log yet. What others wrote was for those who were in
+   * by then (`membersAt`), so somebody who joins comes in when they know what there is, or when they
+   * write themselves: a first entry that knew of nothing would stand before all that was ever said.
+   */
+  async introduce(): Promise<void> {
+    await this.ready;
+    if (this.isIntroduced) return;
+    this.#introduction ??= this.#untilDone(() => this.#introduce());
+    await this.#introduction;
   }
 
   appendMembership(operation: MembershipOperation): Promise<WrittenEntry> {
@@ -407,10 +425,11 @@ export class SpaceCore {
     this.membership.set(this.#members.membership);
   }
 
-  async #begin(): Promise<void> {
+  /** Goes on for as long as the database fails, and this space is open. */
+  async #untilDone(step: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        await this.#load();
+        await step();
         this.#trouble(undefined);
         return;
       } catch (error) {
@@ -445,7 +464,9 @@ export class SpaceCore {
     if (receipts !== undefined) this.#recall(receipts);
     for (const register of registers) await this.board.take(register);
     await this.know([{ kind: "clock" }, { kind: "profile" }, { kind: "snapshot" }]);
-    if (head === undefined) await this.#introduce();
+    if (head === undefined && this.record.get().admission.kind === "founder") {
+      await this.#introduce();
+    }
   }
 
   /** The log's first entry; two tabs that open a new space at once write it once. */
@@ -534,7 +555,7 @@ export class SpaceCore {
   }
 
   #trouble(error: unknown): void {
-    this.device.troubles.storage(`log ${this.tag}`, error);
+    this.device.troubles.writing(`log ${this.tag}`, error);
     this.onTrouble.emit(error);
     if (error === undefined) {
       clearInterval(this.#retry);

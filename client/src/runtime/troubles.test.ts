@@ -28,7 +28,29 @@ it("a disk that fails for several is one trouble, and over when it works for all
 
 it("a record of a newer version asks for an update", () => {
   const { troubles } = setUp();
-  expect(troubles.troubleOf(new NewerRecord("x")).kind).toBe("update needed");
+  expect(troubles.troubleOf(new NewerRecord("x"))?.kind).toBe("update needed");
+});
+
+it("what follows from a closed database hides neither why it was closed nor that words are unsaved", () => {
+  const { troubles, kinds } = setUp();
+  const closed = new KvFailure("closed", "the database is closed");
+  troubles.raise({ kind: "update needed", atMs: 1 });
+  troubles.storage("unread", closed);
+  expect(troubles.unsaved.get()).toBe(false);
+  troubles.writing("log", closed);
+  expect(kinds()).toEqual(["update needed"]);
+  expect(troubles.unsaved.get()).toBe(true);
+});
+
+it("words that found no room are unsaved until they found some", () => {
+  const { troubles, kinds } = setUp();
+  troubles.writing("log", new KvFailure("quota", "full"));
+  troubles.writing("drafts", new KvFailure("quota", "full"));
+  troubles.writing("log", undefined);
+  expect(troubles.unsaved.get()).toBe(true);
+  troubles.writing("drafts", undefined);
+  expect(troubles.unsaved.get()).toBe(false);
+  expect(kinds()).toEqual([]);
 });
 
 it("damage is told as it is now, since when it was found", () => {

@@ -14,6 +14,8 @@ export class Troubles {
   readonly #cell = new Cell<readonly Trouble[]>([]);
   /** Whose storage fails now: it is over when the last one works again. */
   readonly #failing = new Map<string, Trouble>();
+  readonly #unwritten = new Set<string>();
+  readonly #unsaved = new Cell(false);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -21,6 +23,11 @@ export class Troubles {
 
   get all(): Observable<readonly Trouble[]> {
     return this.#cell;
+  }
+
+  /** Whether this tab holds words of a person that could not be stored. */
+  get unsaved(): Observable<boolean> {
+    return this.#unsaved;
   }
 
   /** One of the same kind and subject stays as it was, with its time, but for what changes as it lasts. */
@@ -41,19 +48,32 @@ export class Troubles {
     if (after.length !== before.length) this.#cell.set(after);
   }
 
-  /** @param who cannot store, and with which error; undefined once they can again. */
-  storage(who: string, error: unknown): void {
-    if (error === undefined) this.#failing.delete(who);
-    else this.#failing.set(who, this.troubleOf(error));
-    const kinds = new Set([...this.#failing.values()].map(({ kind }) => kind));
-    this.over(({ kind }) => storageKinds.has(kind) && !kinds.has(kind));
-    for (const trouble of this.#failing.values()) this.raise(trouble);
+  /** As `storage`, of one who stores what a person wrote. */
+  writing(who: string, error: unknown): void {
+    if (error === undefined) this.#unwritten.delete(who);
+    else this.#unwritten.add(who);
+    this.#unsaved.set(this.#unwritten.size > 0);
+    this.storage(who, error);
   }
 
-  /** What an error of the database means for a person. */
-  troubleOf(error: unknown): Trouble {
+  /** @param who cannot use the storage, and with which error; undefined once they can again. */
+  storage(who: string, error: unknown): void {
+    const trouble = error === undefined ? undefined : this.troubleOf(error);
+    if (trouble === undefined) this.#failing.delete(who);
+    else this.#failing.set(who, trouble);
+    const kinds = new Set([...this.#failing.values()].map(({ kind }) => kind));
+    this.over(({ kind }) => storageKinds.has(kind) && !kinds.has(kind));
+    for (const each of this.#failing.values()) this.raise(each);
+  }
+
+  /**
+   * What an error of the database means for a person. Undefined where it was closed: why it was has
+   * been told by whoever closed it, and is not to be hidden behind what follows from it.
+   */
+  troubleOf(error: unknown): Trouble | undefined {
     const atMs = this.#clock.now();
     if (error instanceof NewerRecord) return { kind: "update needed", atMs };
+    if (error instanceof KvFailure && error.kind === "closed") return undefined;
     if (error instanceof KvFailure && error.kind === "quota") return { kind: "storage full", atMs };
     const detail = error instanceof Error ? error.message : String(error);
     return { kind: "storage failed", atMs, detail };
