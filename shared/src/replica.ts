@@ -55,6 +55,8 @@ export const applyMax = 1_024;
 const ownHeadEveryMs = 30_000;
 /** Everything is applied anew at most so often: whoever signs branch after branch costs no more. */
 const anewEveryMs = 60_000;
+/** Second copies of own entries that others have are dropped when there may be so many. */
+const sparesMany = 32;
 /** After a failed commit, how long until the next try. */
 const retryAfterMs = 5_000;
 
@@ -143,6 +145,7 @@ export class Replica implements ExchangeHost {
   /** Of each branch the log that it left. */
   readonly #parents = new Map<ReplicaId, ReplicaId>();
   #ownLog: ReplicaId;
+  #sparesDroppedTo = 0;
   /** When everything was applied anew last. */
   #anewAtMs = Number.NEGATIVE_INFINITY;
   #unopened = new Unopened(unopenedBytesMax);
@@ -189,6 +192,7 @@ export class Replica implements ExchangeHost {
         read: (replica, first, bytesMax) => store.read(tag, replica, first, bytesMax),
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
         repair: (run) => store.repair(tag, run),
+        readSpares: (replica, first, last) => store.readSpares(tag, replica, first, last),
         split: (split) => this.#takeApart(split),
         putRegisters: (registers) => store.putRegisters(tag, registers),
       },
@@ -360,12 +364,25 @@ export class Replica implements ExchangeHost {
   }
 
   onStored(session: Session, replica: ReplicaId, seq: number): void {
-    if (replica === this.#ownLog) this.#options.host.onOwnStored(session, seq);
+    if (replica === this.#ownLog) this.#ownStored(session, seq);
     this.#options.host.onChanged();
   }
 
+  #ownStored(session: Session, seq: number): void {
+    this.#options.host.onOwnStored(session, seq);
+    if (!session.durable || seq < this.#sparesDroppedTo + sparesMany) return;
+    this.#sparesDroppedTo = seq;
+    const { store, tag } = this.#options;
+    this.#effects.start(
+      store.dropSpares(tag, this.#ownLog, seq),
+      () => {},
+      // They lie there for longer.
+      () => {},
+    );
+  }
+
   onCompared(session: Session): void {
-    this.#options.host.onOwnStored(session, session.storedTo(this.#ownLog));
+    this.#ownStored(session, session.storedTo(this.#ownLog));
     this.#options.host.onChanged();
   }
 

@@ -55,6 +55,7 @@ const expected: readonly string[] = [
   "window full",
   "damage noticed",
   "mended in place",
+  "second copy read",
   "damaged log told",
   "log forked",
   "log taken apart",

@@ -334,6 +334,14 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: "second copies not looked for",
+    breaks: "what is damaged before anybody else has it comes back from its second copy",
+    mix: { lonelyDamage: 1 },
+    tab: ({ store }) => {
+      store.readSpares = async () => undefined;
+    },
+  },
+  {
     name: "lost entries not told",
     breaks: "a device knows which own entries are lost",
     mix: { lonelyDamage: 1 },

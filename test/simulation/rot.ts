@@ -41,10 +41,27 @@ export async function flipBits(world: World, device: SimDevice): Promise<boolean
   await disk.write([stores.segments], "relaxed", async (tx) => {
     tx.put(stores.segments, key, flipped);
   });
+  if (isOwn && dice.chance(0.4)) await flipSpares(world, device, range);
   world.ground.say(
     `bits of ${replica.slice(0, 4)}:${range.first} to ${range.last} on device ${device.index}`,
   );
   return true;
+}
+
+/** The second copies of those entries, too: then nothing brings back what nobody else has. */
+async function flipSpares(
+  { ground }: World,
+  device: SimDevice,
+  { first, last }: Hole,
+): Promise<void> {
+  const { tag } = ground.space;
+  const range = { from: [tag, device.replica, first], before: [tag, device.replica, last + 1] };
+  await device.disk.inspect().write([stores.spares], "relaxed", async (tx) => {
+    for (const { key, value } of await tx.range(stores.spares, range)) {
+      // Not a bit that a second strike would put right.
+      tx.put(stores.spares, key, { ...(value as object), check: new Uint8Array(32) });
+    }
+  });
 }
 
 function flipOne(dice: Prng, segment: Segment): Segment {

@@ -243,6 +243,12 @@ export class SimTab {
       if (outcome === "repaired") this.#ground.struck("mended in place");
       return outcome;
     };
+    const readSpares = store.readSpares.bind(store);
+    store.readSpares = async (...range) => {
+      const run = await readSpares(...range);
+      if (run !== undefined) this.#ground.fire("second copy read");
+      return run;
+    };
     tab.onSplit = () => this.#ground.struck("log taken apart");
     tab.onHoles = () => this.#ground.fire("damage noticed");
     tab.onApply = (entries, before) => {

@@ -170,6 +170,7 @@ export async function readDevice(kv: Kv, version: number): Promise<unknown> {
       run: await store.read(otherSpace, ben, 3, 1_000_000),
       hashes: await store.hashes(otherSpace, ben, 2, 3),
     },
+    spares: version >= 4 && (await store.readSpares(space, ana, 4, 9)),
     forked: version >= 3 && {
       heads: await store.heads(forkedSpace),
       run: await store.read(forkedSpace, branchIdOf(testSuite, forkedBranch()), 1, 1_000_000),

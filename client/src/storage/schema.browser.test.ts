@@ -18,11 +18,12 @@ import {
 import version1 from "./fixtures/version-1.json";
 import version2 from "./fixtures/version-2.json";
 import version3 from "./fixtures/version-3.json";
+import version4 from "./fixtures/version-4.json";
 import { openIdbKv } from "./idb-kv.ts";
 import { type Migration, migrations } from "./schema.ts";
 
 /** By schema version, ascending. */
-const fixtures: readonly unknown[] = [version1, version2, version3];
+const fixtures: readonly unknown[] = [version1, version2, version3, version4];
 
 const name = "schema-test";
 const connections: Kv[] = [];

@@ -38,6 +38,13 @@ export const migrations: readonly Migration[] = [
     version: 3,
     migrate() {},
   },
+  {
+    // Second copies of own entries.
+    version: 4,
+    migrate(database) {
+      database.createObjectStore("spares");
+    },
+  },
 ];
 
 const version1 = [

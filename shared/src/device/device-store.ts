@@ -17,6 +17,8 @@ import {
   type StoredRegister,
   type VerifiedRun,
 } from "../log/store.ts";
+import { signerOf } from "../log/branch.ts";
+import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
 import { beginningWith } from "./key.ts";
@@ -38,6 +40,7 @@ import type {
 } from "./store.ts";
 import type { Installation } from "./snapshot/install.ts";
 import type { PendingPart } from "./snapshot/pending-rows.ts";
+import { dropSpares, putSpare, readSpares } from "./spares.ts";
 import { stores } from "./stores.ts";
 import { replaceTail } from "./tail-rows.ts";
 
@@ -99,7 +102,8 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     lamport: number,
     named: ReadonlyMap<ReplicaId, number>,
   ): Promise<OwnAppend> {
-    return this.#kv.write([...appendingStores, stores.writers], "strict", async (tx) => {
+    const scope = [...appendingStores, stores.spares, stores.writers];
+    return this.#kv.write(scope, "strict", async (tx) => {
       const writer = await writerRow(tx, space, run.replica);
       if (writer?.next !== undefined) return { kind: "branched", into: writer.next };
       const head = await readHead(tx, space, run.replica);
@@ -112,8 +116,26 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       }
       const row: WriterRow = { lamport, named };
       tx.put(stores.writers, [space, run.replica], row);
+      putSpare(tx, this.#suite, space, signerOf(run), run);
       return { kind: "appended", head: outcome.head };
     });
+  }
+
+  async readSpares(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ): Promise<Run | undefined> {
+    return this.#kv.read([stores.heads, stores.spares], (tx) =>
+      readSpares(tx, this.#suite, space, replica, first, last),
+    );
+  }
+
+  async dropSpares(space: SpaceTag, replica: ReplicaId, seq: number): Promise<void> {
+    await this.#kv.write([stores.heads, stores.spares], "relaxed", (tx) =>
+      dropSpares(tx, space, replica, seq),
+    );
   }
 
   async publish(

@@ -10,7 +10,7 @@
  */
 import { concatBytes, equalBytes } from "../bytes/bytes.ts";
 import { isMalformed, Malformed } from "../bytes/malformed.ts";
-import { decode } from "../bytes/reader.ts";
+import { decode, type Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { chainHashes } from "../log/chain.ts";
@@ -130,14 +130,23 @@ export function unpackSegment(
     const read: StoredRun[] = [];
     let seq = first;
     while (reader.remaining > 0) {
-      const entries = entriesOfItems(readItems(reader, seq), undefined);
-      if (isMalformed(entries)) throw entries;
-      read.push({ first: seq, entries, signature: reader.raw(signatureBytes) });
-      seq += entries.length;
+      const run = readRun(reader, seq);
+      read.push(run);
+      seq += run.entries.length;
     }
     if (seq !== segment.last + 1) throw new Malformed(`it ends with seq ${seq - 1}`);
     return read;
   });
+}
+
+/** The run of one group. */
+export const unpackRun = (first: number, group: Uint8Array): StoredRun | Malformed =>
+  decode(group, (reader) => readRun(reader, first));
+
+function readRun(reader: Reader, first: number): StoredRun {
+  const entries = entriesOfItems(readItems(reader, first), undefined);
+  if (isMalformed(entries)) throw entries;
+  return { first, entries, signature: reader.raw(signatureBytes) };
 }
 
 /** The hash of every entry of a segment whose runs those are. @param replica whose key signs the log. */

@@ -200,6 +200,55 @@ export function deviceStoreContract(name: string, open: () => Promise<KvUnderTes
       });
     });
 
+    describe("second copies", () => {
+      const typed = async (store: KvDeviceStore, count: number) => {
+        const log = new TestLog(ana);
+        for (let seq = 1; seq <= count; seq++) {
+          const base = await store.writerBase(space, ana);
+          await store.appendOwn(space, base, log.run(1), seq, new Map());
+        }
+        return log;
+      };
+
+      test("of own entries are read as one run, and are no others'", async () => {
+        const { store } = await freshStore();
+        await typed(store, 5);
+        await store.append(space, [new TestLog(ben).run(3)]);
+        const whole = await store.read(space, ana, 1, 1_000_000);
+        expect(await store.readSpares(space, ana, 1, 5)).toEqual(whole);
+        expect(await store.readSpares(space, ana, 2, 4)).toMatchObject({
+          first: 2,
+          entries: whole?.entries.slice(1, 4),
+        });
+        expect(await store.readSpares(space, ana, 5, 9)).toMatchObject({ first: 5 });
+        expect(await store.readSpares(space, ana, 6, 9)).toBeUndefined();
+        expect(await store.readSpares(space, ben, 1, 3)).toBeUndefined();
+        expect(await store.readSpares(otherSpace, ana, 1, 3)).toBeUndefined();
+      });
+
+      test("are dropped up to where others have the log", async () => {
+        const { store } = await freshStore();
+        await typed(store, 5);
+        await store.dropSpares(space, ana, 3);
+        expect(await store.readSpares(space, ana, 3, 5)).toBeUndefined();
+        expect(await store.readSpares(space, ana, 4, 5)).toMatchObject({ first: 4 });
+        await store.dropSpares(space, ben, 9);
+      });
+
+      test("that are damaged themselves count as missing", async () => {
+        const { kv, store } = await freshStore();
+        await typed(store, 5);
+        await kv.write([stores.spares], "strict", async (tx) => {
+          const row = (await tx.get(stores.spares, [space, ana, 3])) as { bytes: Uint8Array };
+          const bytes = Uint8Array.from(row.bytes, (byte, at) => (at === 9 ? byte ^ 1 : byte));
+          tx.put(stores.spares, [space, ana, 3], { ...row, bytes });
+        });
+        expect((await store.readSpares(space, ana, 1, 5))?.entries).toHaveLength(2);
+        expect(await store.readSpares(space, ana, 3, 5)).toBeUndefined();
+        expect((await store.readSpares(space, ana, 4, 5))?.entries).toHaveLength(2);
+      });
+    });
+
     describe("an application (2)", () => {
       test("moves the state and the read models together", async () => {
         const { kv, store } = await freshStore();

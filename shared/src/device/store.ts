@@ -17,6 +17,7 @@
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import type { RepairableStore } from "../log/damage.ts";
 import type { Branch } from "../log/branch.ts";
+import type { Run } from "../log/entry.ts";
 import type {
   LogHead,
   LogStore,
@@ -112,7 +113,7 @@ export interface DeviceStore extends LogStore, RepairableStore {
   /** Where this device's own entries go on: its replica's log, or the branch of it that it wrote. */
   ownLog(space: SpaceTag, replica: ReplicaId): Promise<ReplicaId>;
   writerBase(space: SpaceTag, replica: ReplicaId): Promise<WriterBase>;
-  /** One own entry, strict, with the Lamport time and frontier it was built with. */
+  /** One own entry, twice, strict, with the Lamport time and frontier it was built with. */
   appendOwn(
     space: SpaceTag,
     base: WriterBase,
@@ -120,6 +121,19 @@ export interface DeviceStore extends LogStore, RepairableStore {
     lamport: number,
     named: ReadonlyMap<ReplicaId, number>,
   ): Promise<OwnAppend>;
+
+  /**
+   * Of entries `first`..`last` of a log that the disk has spoilt, those from `first` on of which there is
+   * a second copy (own ones, until `dropSpares`), as one run; undefined if the first is not among them.
+   */
+  readSpares(
+    space: SpaceTag,
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ): Promise<Run | undefined>;
+  /** Others have the log up to `seq`: no second copy of that is needed here. Relaxed. */
+  dropSpares(space: SpaceTag, replica: ReplicaId, seq: number): Promise<void>;
 
   /**
    * Keeps an own register. Strict. `moved` when the held one is as new: then its number was used.

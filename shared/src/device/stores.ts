@@ -18,6 +18,8 @@ export const stores = {
   heads: "heads",
   /** [space, replica, first seq] → entries in bulk (log-segments.ts). */
   segments: "segments",
+  /** [space, signer, seq] → a second copy of an own entry that nobody else has (spares.ts). */
+  spares: "spares",
   /** [space, replica, seq] → nonce of the writer session which that entry opens. */
   sessions: "sessions",
   /** [space, replica] → what the next own entry must be built on (device-log.ts). */

@@ -63,6 +63,8 @@ export interface SpaceStore {
   split?(split: Split): Promise<SplitOff>;
   /** Of a store whose records can be damaged one by one (log/damage.ts). */
   repair?(run: VerifiedRun): Promise<Repaired>;
+  /** Of a store that keeps some entries twice: a run of what it has of these, from the first on. */
+  readSpares?(replica: ReplicaId, first: number, last: number): Promise<Run | undefined>;
 }
 
 export interface ExchangeHost {
@@ -147,6 +149,7 @@ export class Exchange implements SessionOwner, IntakeHost {
       holders: () => this.sessions,
       hashes: (replica, first, last) => store.hashes(replica, first, last),
       repair: (run) => store.repair?.(run) ?? Promise.resolve("unfit"),
+      lookForSpares: (replica, hole) => this.#mendFromSpares(replica, hole),
       onHole: (replica) => options.host.onHole(replica),
       onMended: (replica) => this.#onMended(replica),
     });
@@ -309,6 +312,23 @@ export class Exchange implements SessionOwner, IntakeHost {
       offer();
       this.#options.host.onStoreFailed(error);
     });
+  }
+
+  #mendFromSpares(replica: ReplicaId, { first, last }: Hole): void {
+    const { store, host } = this.#options;
+    const publicKey = this.publicKeyOf(replica);
+    if (store.readSpares === undefined || publicKey === undefined) return this.#mending.ask();
+    const mending = store
+      .readSpares(replica, first, last)
+      .then((run) => run && this.#mending.mend(publicKey, run));
+    this.effects.start(
+      mending,
+      () => this.#mending.ask(),
+      (error) => {
+        this.#mending.lookAgain(replica);
+        host.onStoreFailed(error);
+      },
+    );
   }
 
   #onMended(replica: ReplicaId): void {

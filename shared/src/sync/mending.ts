@@ -1,9 +1,9 @@
 /**
  * Entries that this party holds by their heads and cannot read any more: which they are, whom to
  * ask for them, and putting right what comes. The store finds the damage (log/damage.ts); nothing
- * of the log behind it is given up.
+ * of the log behind it is given up. First it is looked whether the store has a second copy itself.
  *
- *   whole ──a read finds damage──▶ asking ──entries fit──▶ whole (or what is left of the hole)
+ *   whole ──a read finds damage──▶ looking, then asking ──entries fit──▶ whole (or what is left)
  *
  * Invariants:
  *  1. What is put in the place of damaged entries has its log's chain and signature.
@@ -38,6 +38,11 @@ export interface MendingOptions {
     last: number,
   ) => Promise<readonly Uint8Array[]>;
   readonly repair: (run: VerifiedRun) => Promise<Repaired>;
+  /**
+   * Whether the store has another copy itself: answered by `mend` if it has, then by `ask`, and by
+   * `lookAgain` where it failed.
+   */
+  readonly lookForSpares: (replica: ReplicaId, hole: Hole) => void;
   /** A hole was found that was not known. */
   readonly onHole: (replica: ReplicaId) => void;
   /** A hole is smaller now, or gone: more of the log can be read. */
@@ -52,6 +57,8 @@ export interface Hole {
 
 interface Known extends Hole {
   readonly asked: WeakSet<Holder>;
+  /** The store has no other copy, or none that fits what can be read before it. */
+  readonly isLooked: boolean;
 }
 
 export class Mending {
@@ -84,7 +91,7 @@ export class Mending {
     const known = this.#holes.get(replica) ?? [];
     if (!known.some((hole) => hole.first === first && hole.last === last)) {
       const others = known.filter((hole) => hole.last < first || hole.first > last);
-      this.#holes.set(replica, [...others, { first, last, asked: new WeakSet() }]);
+      this.#holes.set(replica, [...others, { first, last, asked: new WeakSet(), isLooked: false }]);
       this.#options.onHole(replica);
     }
     this.ask();
@@ -102,6 +109,13 @@ export class Mending {
       const { first, last, asked } = hole;
       // The hash before it is needed: that hole comes first.
       if (holes.some((before) => before.last === first - 1)) continue;
+      if (!hole.isLooked) {
+        this.#holes.set(replica, [
+          ...holes.filter((other) => other !== hole),
+          { ...hole, isLooked: true },
+        ]);
+        return this.#options.lookForSpares(replica, hole);
+      }
       const able = holders.filter((holder) => holder.mayLend(replica, first));
       const next = able.find((holder) => !asked.has(holder)) ?? able[0];
       if (next === undefined) continue;
@@ -110,6 +124,12 @@ export class Mending {
       this.#holes.set(replica, [...holes.filter((other) => other !== hole), hole]);
       return next.lend(replica, first, last);
     }
+  }
+
+  /** The store could not be looked through: who comes upon the damage next looks once more. */
+  lookAgain(replica: ReplicaId): void {
+    const holes = this.#holes.get(replica)?.map((hole) => ({ ...hole, isLooked: false }));
+    if (holes !== undefined) this.#holes.set(replica, holes);
   }
 
   /** Whether `run` may stand in for what is damaged. @param heldTo where the log ends here. */
@@ -166,9 +186,10 @@ export class Mending {
 
   #mended(run: Run): void {
     const { replica } = run;
+    // A copy that did not fit, for want of the hash before it, may fit now.
     const left = (this.#holes.get(replica) ?? []).flatMap((hole) => [
-      { ...hole, last: Math.min(hole.last, run.first - 1) },
-      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1) },
+      { ...hole, last: Math.min(hole.last, run.first - 1), isLooked: false },
+      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1), isLooked: false },
     ]);
     const holes = left.filter(({ first, last }) => first <= last);
     if (holes.length === 0) this.#holes.delete(replica);
