@@ -129,7 +129,7 @@ test("data that is erased under an open tab is said there", async ({ browser }) 
   expect(errors).toEqual([]);
 });
 
-test("what the disk has spoilt comes back from the relay, and what was never sent is told", async ({
+test("what the disk has spoilt comes back from the relay or a second copy, or is told to be lost", async ({
   browser,
 }) => {
   test.slow();
@@ -150,19 +150,30 @@ test("what the disk has spoilt comes back from the relay, and what was never sen
     // What was not applied yet could not be shown when its entry is gone.
     await tab.page.reload();
     await expect(tab.message("waiting three")).toHaveCount(1);
-    await spoilSegments(tab.page);
+    await spoil(tab.page, ["segments"]);
     await tab.page.reload();
     await own.up();
+    // What was never sent stood twice on the disk: nobody notices anything.
     const told = tab.page.getByText("This device’s copy of “Garden” is damaged");
+    await expect(tab.tick("waiting three")).toHaveText(/Sent/, { timeout: 30_000 });
+    await expect(told).toBeHidden();
+    await own.down();
+    for (const text of ["four", "five", "six"]) await tab.say(`waiting ${text}`);
+    await expect(tab.tick("waiting six")).toHaveText(/Waiting/);
+    await tab.page.reload();
+    await expect(tab.message("waiting six")).toHaveCount(1);
+    await spoil(tab.page, ["segments", "spares"]);
+    await tab.page.reload();
+    await own.up();
     await expect(told).toBeVisible();
     await expect(tab.page.getByText(/3 changes made here can no longer be read/)).toBeVisible();
     await expect(tab.syncPill).toContainText("Needs attention: changes cannot be sent");
     // What they said is in the channel all the same, and so is what comes in from now on.
-    for (const text of ["sent in time", "waiting one", "waiting three"]) {
+    for (const text of ["sent in time", "waiting one", "waiting four", "waiting six"]) {
       await expect(tab.message(text)).toHaveCount(1);
     }
     await expect(tab.tick("sent in time")).toHaveText(/Sent/);
-    await expect(tab.tick("waiting three")).toHaveText(/Waiting/);
+    await expect(tab.tick("waiting six")).toHaveText(/Waiting/);
     // What is written behind the damage stays on this device, and on its screen.
     await tab.say("behind it");
     await expect(tab.tick("behind it")).toHaveText(/Waiting/);
@@ -175,34 +186,36 @@ test("what the disk has spoilt comes back from the relay, and what was never sen
   }
 });
 
-/** Flips a bit in the newest segment of every log. */
-const spoilSegments = (page: Page): Promise<number> =>
+/** Flips a bit in every row of these stores, all of which keep bytes of logs. */
+const spoil = (page: Page, stores: readonly string[]): Promise<void> =>
   page.evaluate(
-    () =>
-      new Promise<number>((resolve, reject) => {
+    (names) =>
+      new Promise<void>((resolve, reject) => {
         const opening = indexedDB.open("skein");
         opening.addEventListener("error", () => reject(new Error("the database stays shut")));
         opening.addEventListener("success", () => {
           const database = opening.result;
-          const transaction = database.transaction("segments", "readwrite");
-          const segments = transaction.objectStore("segments");
-          let spoilt = 0;
-          segments.openCursor().addEventListener("success", (event) => {
-            const cursor = (event.target as IDBRequest<IDBCursorWithValue | null>).result;
-            if (cursor === null) return;
-            const segment = cursor.value as { bytes: Uint8Array };
-            const middle = Math.floor(segment.bytes.length / 2);
-            segment.bytes[middle] = (segment.bytes[middle] ?? 0) ^ 1;
-            cursor.update(segment);
-            spoilt++;
-            cursor.continue();
-          });
+          const transaction = database.transaction(names, "readwrite");
+          const spoilIn = (name: string) => {
+            const cursors = transaction.objectStore(name).openCursor();
+            cursors.addEventListener("success", () => {
+              const cursor = cursors.result;
+              if (cursor === null) return;
+              const row = cursor.value as { bytes: Uint8Array };
+              const middle = Math.floor(row.bytes.length / 2);
+              row.bytes[middle] = (row.bytes[middle] ?? 0) ^ 1;
+              cursor.update(row);
+              cursor.continue();
+            });
+          };
+          for (const name of names) spoilIn(name);
           transaction.addEventListener("complete", () => {
             database.close();
-            resolve(spoilt);
+            resolve();
           });
         });
       }),
+    [...stores],
   );
 
 test("a newer version's database asks the older tab to reload, and an older app says what it met", async ({
