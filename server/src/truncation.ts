@@ -7,10 +7,9 @@ import { equalBytes } from "@skein/shared/bytes/bytes.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import type { SpaceTag } from "@skein/shared/id/id.ts";
 import { isRefusal, type Refusal, refused } from "@skein/shared/log/refusal.ts";
-import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { LogBase, LogHead } from "@skein/shared/log/store.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
-import { parseTruncation, verifyTruncation } from "@skein/shared/log/truncation.ts";
+import { baseOfRow, parseTruncation, verifyTruncation } from "@skein/shared/log/truncation.ts";
 import { parseAccessCertificate } from "@skein/shared/protocol/access.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
 import type { DueOrder, OrderPlace, RelayStore } from "./store/store.ts";
@@ -97,7 +96,7 @@ export class OrderSweep {
     const parsed = parseTruncation(order.bytes);
     // It was read before it was kept: a form that this version no longer knows does nothing.
     const rows = isMalformed(parsed) ? [] : parsed.rows;
-    const bases = rows.map((row) => ({ ...row, replica: replicaIdOf(suite, row.publicKey) }));
+    const bases = rows.map((row) => baseOfRow(suite, row));
     began(space, await begin(store, space, bases));
     await store.orderDone(space, order.number);
   }

@@ -480,7 +480,8 @@ export class Replica implements ExchangeHost {
   /** A branch comes out after what it has in common with the log that it left. */
   #isRooted(head: LogHead, { seq }: Branch): boolean {
     const { replica } = head;
-    if (seq === 1) return true;
+    // What a snapshot had of it came out with the snapshot.
+    if (seq === 1 || this.#delivery.appliedTo(replica) >= seq) return true;
     const parent = this.#parents.get(replica);
     if (parent !== undefined) return this.#delivery.appliedTo(parent) >= seq - 1;
     this.#loading.add(replica);

@@ -16,6 +16,7 @@ import { knownDocument } from "@skein/shared/log/known-document.ts";
 import type { LogBase } from "@skein/shared/log/store.ts";
 import {
   encodeTruncation,
+  type TruncationRow,
   truncationLabel,
   truncationStatement,
 } from "@skein/shared/log/truncation.ts";
@@ -113,14 +114,17 @@ export class DeviceWorld {
 
   async order(
     number: number,
-    bases: readonly Omit<LogBase, "replica">[],
+    bases: readonly TruncationRow[],
     {
       seed = this.space.seeds.admin as Uint8Array,
       space = this.space.tag,
       snapshot = new Uint8Array(32) as Uint8Array,
     } = {},
   ): Promise<Uint8Array> {
-    const rows = bases.map(({ publicKey, seq, hash }) => ({ publicKey, seq, hash }));
+    const rows = bases.map(({ publicKey, seq, hash, branch }) => ({
+      ...{ publicKey, seq, hash },
+      ...(branch && { branch: { seq: branch.seq, hash: branch.hash } }),
+    }));
     const statement = { suite: this.suite.id, space, number, snapshot, rows };
     const { secret } = await this.suite.signingPairFromSeed(seed);
     const message = truncationStatement(statement);

@@ -583,11 +583,11 @@ function firstAdminKey({ certificates }: SpaceRecord): Uint8Array {
   return certificate.adminKey;
 }
 
-const keptOperations = ({ replica, seq, lamport, deps, operations }: ReadyEntry) =>
+const keptOperations = ({ replica, seq, lamport, deps, named, operations }: ReadyEntry) =>
   operations.map(({ kind, payload }, index) => ({
     id: { replica, seq, index },
     lamport,
     kind,
     payload,
-    deps,
+    deps: named ?? deps,
   }));

@@ -33,6 +33,8 @@ export interface OpenedEntry {
 export interface DeliveredEntry {
   readonly entry: OpenedEntry;
   readonly deps: readonly Dependency[];
+  /** As the entry names them: where a log has forked, another of its branches may have fulfilled it. */
+  readonly named: readonly Dependency[];
   readonly lamport: number;
 }
 
@@ -53,7 +55,15 @@ export class Delivery {
   /** Whose entries may come out: others wait, their log is kept. */
   readonly #isAdmitted: (replica: ReplicaId) => boolean;
 
-  constructor(applied: AppliedState, isAdmitted: (replica: ReplicaId) => boolean) {
+  /** Of the log that is named something has to have come out as well, whoever fulfils the dependency. */
+  readonly #needsNamed: boolean;
+
+  constructor(
+    applied: AppliedState,
+    isAdmitted: (replica: ReplicaId) => boolean,
+    needsNamed = false,
+  ) {
+    this.#needsNamed = needsNamed;
     this.#version = applied.version;
     this.#vector = new Map(applied.vector);
     this.#frontier = new Map(applied.frontier.map(({ replica, seq }) => [replica, seq]));
@@ -121,10 +131,10 @@ export class Delivery {
         while (delivered.length < countMax) {
           const entry = queue[0];
           if (entry === undefined || !this.#isAdmitted(replica)) break;
-          const deps = this.#resolve(entry);
-          if (deps === undefined) break;
+          const resolved = this.#resolve(entry);
+          if (resolved === undefined) break;
           queue.shift();
-          delivered.push(this.#deliver(entry, deps));
+          delivered.push(this.#deliver(entry, resolved));
           progress = true;
         }
         if (queue.length === 0) this.#queues.delete(replica);
@@ -135,19 +145,21 @@ export class Delivery {
   }
 
   /** Full ids of the entry's dependencies, or undefined while one has not come out. */
-  #resolve(entry: OpenedEntry): Dependency[] | undefined {
+  #resolve(entry: OpenedEntry): Pick<DeliveredEntry, "deps" | "named"> | undefined {
     const deps: Dependency[] = [];
+    const names: Dependency[] = [];
     for (const { replica: prefix, seq } of entry.plain?.deps ?? []) {
       const named = this.#byPrefix.get(prefix);
       if (named === undefined) return undefined;
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
         const one = this.#kinOf(replica).find((each) => (this.#vector.get(each) ?? 0) >= seq);
-        if (one === undefined) return undefined;
+        if (one === undefined || (this.#needsNamed && !this.#vector.has(replica))) return undefined;
         deps.push({ replica: one, seq });
+        names.push({ replica, seq });
       }
     }
-    return deps;
+    return { deps, named: names };
   }
 
   /** The log itself first; then those of the same key: what it held may be a branch of its own now. */
@@ -157,7 +169,10 @@ export class Delivery {
     return branches === undefined ? [replica] : [replica, signer, ...branches];
   }
 
-  #deliver(entry: OpenedEntry, deps: readonly Dependency[]): DeliveredEntry {
+  #deliver(
+    entry: OpenedEntry,
+    { deps, named }: Pick<DeliveredEntry, "deps" | "named">,
+  ): DeliveredEntry {
     const { replica, seq } = entry;
     this.#vector.set(replica, seq);
     for (const dependency of deps) {
@@ -172,16 +187,20 @@ export class Delivery {
     this.#frontier.set(replica, seq);
     const lamport = entry.plain?.lamport ?? this.#lamport;
     this.#lamport = Math.max(this.#lamport, lamport);
-    return { entry, deps, lamport };
+    return { entry, deps, named, lamport };
   }
 }
 
 /** The entry as it is applied. */
-export function readyOf({ entry, deps, lamport }: DeliveredEntry, appliedAtMs: number): ReadyEntry {
+export function readyOf(
+  { entry, deps, named, lamport }: DeliveredEntry,
+  appliedAtMs: number,
+): ReadyEntry {
   const { replica, seq, hash, plain, nonces, openedAt } = entry;
   const [document, operations] = [plain?.document, plain?.operations ?? []];
   return {
     ...{ replica, seq, hash, lamport, deps, document, operations, nonces, openedAt, appliedAtMs },
+    ...(deps.some(({ replica: one }, at) => one !== named[at]?.replica) && { named }),
     ...ifBranch(entry.branch),
   };
 }

@@ -63,7 +63,8 @@ export function placedIn(
 ): PlacedOperation[] {
   const placed: PlacedOperation[] = [];
   for (const entry of entries) {
-    const { seq, lamport, hash, deps, document, appliedAtMs, nonces } = entry;
+    const { seq, lamport, hash, document, appliedAtMs, nonces } = entry;
+    const deps = entry.named ?? entry.deps;
     if (document === undefined) continue;
     for (const [index, { kind, payload }] of entry.operations.entries()) {
       if (modelOf(kind) === "clock") {

@@ -57,6 +57,8 @@ export interface ReadyEntry {
   readonly hash: Uint8Array;
   readonly lamport: number;
   readonly deps: readonly Dependency[];
+  /** What it names, where that is another branch of the log than what it came after. */
+  readonly named?: readonly Dependency[];
   readonly document: DocumentId | undefined;
   readonly operations: readonly Operation[];
   /** The writer session it belongs to, for peer ids. */

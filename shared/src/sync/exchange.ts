@@ -223,7 +223,11 @@ export class Exchange implements SessionOwner, IntakeHost {
   began(head: LogHead): void {
     const held = this.holdings.head(head.replica);
     const isMore = held === undefined || held.to < head.to;
-    this.holdings.setHead(isMore ? head : { ...held, from: Math.max(held.from, head.from) });
+    if (isMore) this.holdings.setHead(head);
+    else if (held.from < head.from) {
+      const { from, branch } = head;
+      this.holdings.setHead({ ...held, from, ...(branch && { branch }) });
+    }
     this.#intake.reset(head.replica);
     for (const session of this.sessions) session.offerFromStore(head.replica);
   }

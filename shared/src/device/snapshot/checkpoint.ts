@@ -30,6 +30,7 @@ import {
 } from "../../crypto/sealed-object.ts";
 import type { Random } from "../../env.ts";
 import type { BlobId, DocumentId, EpochId, ReplicaId } from "../../id/id.ts";
+import { type Branch, ifBranch, ownFirst, signerOf } from "../../log/branch.ts";
 import { chainHashes, zeroHash } from "../../log/chain.ts";
 import { DamagedEntries } from "../../log/damage.ts";
 import { lastSeq, type Run } from "../../log/entry.ts";
@@ -39,7 +40,7 @@ import { effectsOf, placedIn } from "../entry-effects.ts";
 import type { Gate } from "../gate.ts";
 import { type ChannelCounts, counted } from "../message-rows.ts";
 import { openEntries } from "../opening.ts";
-import type { ReadyEntry } from "../store.ts";
+import type { Dependency, ReadyEntry } from "../store.ts";
 import type { TailUpdate } from "../tail-rows.ts";
 import { cutIn, type CutLimits } from "./channel-segments.ts";
 import {
@@ -57,6 +58,7 @@ import {
   compareParts,
   type EnginePart,
   type Manifest,
+  type ManifestBranch,
   type ManifestLog,
   messagesIn,
   type OperationsPart,
@@ -178,9 +180,11 @@ class Step {
   readonly #ports: CheckpointPorts;
   readonly #base: Manifest | undefined;
   readonly #delivery: Delivery;
-  /** Session nonces: those under the manifest, and by log also those of what waits. */
+  /** Session nonces: those under the manifest, and by log also those of what waits or was inherited. */
   readonly #sessions = new Map<ReplicaId, Map<number, Uint8Array>>();
   readonly #nonces = new Map<ReplicaId, Map<number, Uint8Array>>();
+  /** Logs that are branches, as far as it is known which log they left. */
+  readonly #branches = new Map<ReplicaId, ManifestBranch>();
   /** Hash of the newest entry that was read, by log. */
   readonly #hashes = new Map<ReplicaId, Uint8Array>();
   readonly #stuck = new Map<ReplicaId, StuckLog["because"]>();
@@ -189,8 +193,18 @@ class Step {
     this.#ports = ports;
     this.#base = base;
     const applied = appliedStateOf(base ?? { logs: [], frontier: [], lamport: 0 }, 0);
-    this.#delivery = new Delivery(applied, (replica) => ports.gate.admitted(replica));
-    for (const { replica, hash } of base?.logs ?? []) this.#hashes.set(replica, hash);
+    // Operations are kept with the names of what they depend on, and a manifest names only its own logs.
+    const needsNamed = true;
+    this.#delivery = new Delivery(
+      applied,
+      (replica) => ports.gate.admitted(replica),
+      needsNamed,
+    );
+    for (const { replica, hash, branch } of base?.logs ?? []) {
+      this.#hashes.set(replica, hash);
+      if (branch !== undefined) this.#branches.set(replica, branch);
+      this.#delivery.know(replica, branch);
+    }
   }
 
   async run(target: VersionVector, entriesMax: number): Promise<Advance> {
@@ -215,14 +229,14 @@ class Step {
     const delivery = this.#delivery;
     const delivered: DeliveredEntry[] = [];
     const replicas = [...target.keys()].sort();
-    for (const replica of replicas) delivery.know(replica);
+    for (const replica of replicas) delivery.know(replica, heads.get(replica)?.branch);
     let progress = true;
     while (progress && delivered.length < entriesMax) {
       progress = false;
       for (const replica of replicas) {
         const last = seqOf(target, replica);
         const isNext = delivery.waiting(replica) === 0 && delivery.appliedTo(replica) < last;
-        if (isNext && (await this.#load(replica, heads.get(replica), last))) progress = true;
+        if (isNext && (await this.#load(replica, heads, last))) progress = true;
         const now = delivery.take(entriesMax - delivered.length);
         if (now.length > 0) progress = true;
         delivered.push(...now);
@@ -233,23 +247,30 @@ class Step {
   }
 
   /** Reads, opens and examines a log's next run; false if there is none. */
-  async #load(replica: ReplicaId, head: LogHead | undefined, last: number): Promise<boolean> {
+  async #load(
+    replica: ReplicaId,
+    heads: ReadonlyMap<ReplicaId, LogHead>,
+    last: number,
+  ): Promise<boolean> {
     if (this.#stuck.has(replica)) return false;
+    const head = heads.get(replica);
+    if (head?.branch !== undefined && !(await this.#isRooted(head, head.branch, heads))) {
+      return false;
+    }
     const first = this.#delivery.appliedTo(replica) + 1;
-    const run = await this.#readRun(replica, head, first);
-    if (run === undefined) return false;
+    const read = await this.#readRun(replica, head, first);
+    if (read === undefined) return false;
+    const { run, previous } = read;
     const entries = run.entries.slice(0, last - first + 1);
-    const previous = this.#hashes.get(replica) ?? zeroHash;
     const { keyring, gate } = this.#ports;
     const hashes = chainHashes(keyring.suite, keyring.space, run, previous);
     if (head?.to === lastSeq(run) && !equalBytes(head.hash, hashes.at(-1) ?? zeroHash)) {
       return this.#halted(replica, { kind: "fork" });
     }
-    const nonces = this.#nonces.get(replica) ?? new Map(this.#sessions.get(replica));
-    this.#nonces.set(replica, nonces);
+    const nonces = this.#noncesOf(replica);
     // What the base does not name as a session is none: the manifest covers all entries before.
     const opening = { keyring, sessionNonce: async () => undefined };
-    const hashed = { replica, first, entries, previous, hashes };
+    const hashed = { replica, first, entries, previous, hashes, ...ifBranch(run.branch) };
     const { opened, unknownEpoch } = await openEntries(opening, hashed, nonces);
     await gate.examine(opened);
     for (const entry of opened) this.#delivery.add(entry);
@@ -261,11 +282,66 @@ class Step {
     return opened.length > 0;
   }
 
+  /**
+   * A branch comes after what it has in common with the log that it left, and after the first entry of
+   * its key's own log, which manifests name it by.
+   */
+  async #isRooted(
+    head: LogHead,
+    branch: Branch,
+    heads: ReadonlyMap<ReplicaId, LogHead>,
+  ): Promise<boolean> {
+    const { replica } = head;
+    const { signer, seq, hash } = branch;
+    if (!this.#branches.has(replica)) {
+      const parent = seq === 1 ? undefined : await this.#parentOf(head, seq, heads);
+      if (seq > 1 && parent === undefined) return false;
+      this.#branches.set(replica, { signer, seq, hash, parent });
+    }
+    const parent = this.#branches.get(replica)?.parent;
+    const isThere = parent === undefined || this.#delivery.appliedTo(parent) >= seq - 1;
+    return isThere && this.#delivery.appliedTo(signer) > 0;
+  }
+
+  /** The log of the same key with the same entry before the branch, as its own. */
+  async #parentOf(
+    head: LogHead,
+    seq: number,
+    heads: ReadonlyMap<ReplicaId, LogHead>,
+  ): Promise<ReplicaId | undefined> {
+    const { log } = this.#ports;
+    try {
+      const [own] = await log.hashes(head.replica, seq - 1, seq - 1);
+      for (const kin of own === undefined ? [] : heads.values()) {
+        if (signerOf(kin) !== signerOf(head) || kin.replica === head.replica) continue;
+        if (ownFirst(kin.branch) >= seq) continue;
+        const [hash] = await log.hashes(kin.replica, seq - 1, seq - 1);
+        if (hash !== undefined && own !== undefined && equalBytes(hash, own)) return kin.replica;
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedEntries)) throw error;
+    }
+    return undefined;
+  }
+
+  /** Of a branch also those which it has of the logs before it. */
+  #noncesOf(replica: ReplicaId): Map<number, Uint8Array> {
+    const known = this.#nonces.get(replica);
+    if (known !== undefined) return known;
+    const nonces = new Map<number, Uint8Array>();
+    const branch = this.#branches.get(replica);
+    const before = branch?.parent === undefined ? [] : this.#noncesOf(branch.parent);
+    for (const [seq, nonce] of before) if (seq < (branch?.seq ?? 0)) nonces.set(seq, nonce);
+    for (const [seq, nonce] of this.#sessions.get(replica) ?? []) nonces.set(seq, nonce);
+    this.#nonces.set(replica, nonces);
+    return nonces;
+  }
+
   async #readRun(
     replica: ReplicaId,
     head: LogHead | undefined,
     first: number,
-  ): Promise<Run | undefined> {
+  ): Promise<{ readonly run: Run; readonly previous: Uint8Array } | undefined> {
     const { log } = this.#ports;
     if (head === undefined || first < head.from || first > head.to) {
       this.#halted(replica, { kind: "not held" });
@@ -279,8 +355,10 @@ class Step {
         return undefined;
       }
       const run = await log.read(replica, first, runBytes);
-      if (run === undefined) this.#halted(replica, { kind: "not held" });
-      return run;
+      const previous = known ?? (first === 1 ? zeroHash : held);
+      if (run !== undefined && previous !== undefined) return { run, previous };
+      this.#halted(replica, { kind: "not held" });
+      return undefined;
     } catch (error) {
       if (!(error instanceof DamagedEntries)) throw error;
       this.#halted(replica, { kind: "damaged", last: error.last });
@@ -338,10 +416,11 @@ class Step {
       }
     }
     const { frontier, lamport } = this.#delivery.state;
+    const logs = this.#logs(entries, heads, clocks);
     return {
       space: this.#ports.keyring.space,
-      logs: this.#logs(entries, heads, clocks),
-      frontier: [...frontier].sort((a, b) => (a.replica < b.replica ? -1 : 1)),
+      logs,
+      frontier: frontierOf(logs, frontier),
       lamport,
       sessions: await this.#foldSessions(entries),
       parts: [...parts.values()].sort(compareParts),
@@ -357,7 +436,9 @@ class Step {
     for (const { replica, seq, hash } of entries) {
       const publicKey = (logs.get(replica) ?? heads.get(replica))?.publicKey;
       if (publicKey === undefined) throw new Error(`the log of ${replica} has no key`);
-      logs.set(replica, { replica, publicKey, seq, hash, timeMs: clocks.get(replica) });
+      const branch = this.#branches.get(replica);
+      const log = { replica, publicKey, seq, hash, timeMs: clocks.get(replica) };
+      logs.set(replica, branch === undefined ? log : { ...log, branch });
     }
     return [...logs.values()].sort((a, b) => (a.replica < b.replica ? -1 : 1));
   }
@@ -412,7 +493,10 @@ class Step {
     const state = await this.#ports.engines.advance(document, snapshot, updates);
     if (state === undefined) throw new Halt({ kind: "damaged", document });
     const vector = new Map(held?.vector);
-    for (const { id } of updates) vector.set(id.replica, id.seq);
+    // Of branches of one key, whichever came last: the one that reaches furthest counts.
+    for (const { id } of updates) {
+      vector.set(id.replica, Math.max(id.seq, seqOf(vector, id.replica)));
+    }
     // The same document, if nothing of it came through: its object is as good as a new one.
     const isSame = held !== undefined && equalBytes(held.digest, state.digest);
     const object = isSame ? held.object : await this.#sealObject(document, state.bytes);
@@ -459,6 +543,22 @@ class Step {
     await blobs.put(pieces);
     return ref;
   }
+}
+
+/**
+ * Where a log has forked, which of its branches fulfilled a dependency goes by the order of delivery;
+ * that they are all in it depends on nothing but the vector (invariant 1).
+ */
+function frontierOf(
+  logs: readonly ManifestLog[],
+  maximal: readonly Dependency[],
+): readonly Dependency[] {
+  const forked = new Set(logs.flatMap(({ branch }) => branch?.signer ?? []));
+  const frontier = new Map(maximal.map(({ replica, seq }) => [replica, seq]));
+  for (const log of logs) if (forked.has(signerOf(log))) frontier.set(log.replica, log.seq);
+  return [...frontier]
+    .map(([replica, seq]) => ({ replica, seq }))
+    .sort((a, b) => (a.replica < b.replica ? -1 : 1));
 }
 
 const nameOf = ({ kind, document }: Pick<Part, "kind" | "document">): string =>

@@ -24,7 +24,7 @@ import { limits } from "../../protocol/limits.ts";
 import type { KeptOperation } from "../operation-rows.ts";
 import type { Dependency } from "../store.ts";
 import { cutLimits } from "./channel-segments.ts";
-import { readTime, writeTime } from "./manifest.ts";
+import { type ManifestLog, readTime, writeTime } from "./manifest.ts";
 
 /** An operation kept whole, as everybody has it. */
 export type SnapshotOperation = Omit<KeptOperation, "appliedAtMs">;
@@ -181,6 +181,29 @@ export const decodeSessions = (
     }
     return sessions;
   });
+
+/** The nonces of sessions that each branch goes on with, though they were opened before it. */
+export function inherited(
+  logs: readonly Pick<ManifestLog, "replica" | "branch">[],
+  sessions: Sessions,
+): Map<ReplicaId, Map<number, Uint8Array>> {
+  const branches = new Map(logs.map(({ replica, branch }) => [replica, branch]));
+  const found = new Map<ReplicaId, Map<number, Uint8Array>>();
+  for (const { replica, branch } of logs) {
+    const nonces = new Map<number, Uint8Array>();
+    let below = branch;
+    // A parent has begun before its branch.
+    for (let seq = branch?.seq ?? 0; below?.parent !== undefined;) {
+      for (const [opened, nonce] of sessions.get(below.parent) ?? []) {
+        if (opened < seq) nonces.set(opened, nonce);
+      }
+      below = branches.get(below.parent);
+      seq = below?.seq ?? 0;
+    }
+    if (nonces.size > 0) found.set(replica, nonces);
+  }
+  return found;
+}
 
 const byText = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : 1;

@@ -21,6 +21,7 @@ import {
   decodeMessages,
   decodeOperations,
   decodeSessions,
+  inherited,
   type Sessions,
   type SnapshotOperation,
 } from "./contents.ts";
@@ -196,8 +197,10 @@ export async function install(
   for (const { replica, timeMs } of manifest.logs) {
     if (timeMs !== undefined) tx.put(stores.clocks, [space, replica], timeMs);
   }
-  for (const [replica, nonces] of sessions) {
-    for (const [seq, nonce] of nonces) tx.put(stores.sessions, [space, replica, seq], nonce);
+  for (const opened of [sessions, inherited(manifest.logs, sessions)]) {
+    for (const [replica, nonces] of opened) {
+      for (const [seq, nonce] of nonces) tx.put(stores.sessions, [space, replica, seq], nonce);
+    }
   }
   for (const part of manifest.parts) {
     const { document } = part;

@@ -183,9 +183,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   }
 
   get mayWrite(): boolean {
-    // A manifest has no form for branches: what it covers would be told by nobody as one log.
-    const isForked = [...this.heads].some(({ branch }) => branch !== undefined);
-    return this.#options.host.mayWrite() && !isForked;
+    return this.#options.host.mayWrite();
   }
 
   get isOwner(): boolean {
@@ -290,6 +288,9 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
       const plain = part.kind === "engine" ? given.get(part) : undefined;
       if (part.kind !== "engine" || plain === undefined) continue;
       if (!(await this.#isState(part.document, plain, part))) return "unusable";
+    }
+    for (const { replica: log, branch } of manifest.logs) {
+      if (branch !== undefined) gate.know(log, branch.signer);
     }
     const members = this.#known("membership");
     const replicas = manifest.logs.map((log) => log.replica);

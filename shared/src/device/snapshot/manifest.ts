@@ -27,6 +27,7 @@ import {
   type SpaceTag,
   spaceTag,
 } from "../../id/id.ts";
+import { type Branch, branchIdOf, ownFirst, signerOf } from "../../log/branch.ts";
 import { hashBytes } from "../../log/entry.ts";
 import { lamportMax, operationsMax } from "../../log/plain.ts";
 import { publicKeyBytes, replicaIdOf } from "../../log/replica-key.ts";
@@ -45,6 +46,13 @@ export interface ManifestLog {
   readonly hash: Uint8Array;
   /** The log's last known wall clock. */
   readonly timeMs: number | undefined;
+  /** Where the log is a branch of another. */
+  readonly branch?: ManifestBranch;
+}
+
+export interface ManifestBranch extends Branch {
+  /** The log of the entry before its first; undefined if that is the very first of all. */
+  readonly parent: ReplicaId | undefined;
 }
 
 /** Something that stands elsewhere, with the hash of what it means (invariant 1). */
@@ -88,7 +96,10 @@ export interface Manifest {
   readonly space: SpaceTag;
   /** By ascending replica. */
   readonly logs: readonly ManifestLog[];
-  /** The entries that no other one here implies, by ascending replica. */
+  /**
+   * The entries that no other one here implies, by ascending replica; where a log has forked also the
+   * last ones of its branches, for a dependency does not say which of them it means.
+   */
   readonly frontier: readonly Dependency[];
   readonly lamport: number;
   /** The nonces of all writer sessions. */
@@ -97,7 +108,8 @@ export interface Manifest {
   readonly parts: readonly Part[];
 }
 
-const format = 1;
+/** The second names branches; without one the first is written, so that there is one form for each. */
+const formats = { plain: 1, branched: 2 } as const;
 const kindNumbers = { channel: 1, engine: 2, operations: 3, parked: 4 } as const;
 const labels = { manifest: "skein/manifest/1", part: "skein/manifest-part/1" } as const;
 
@@ -117,10 +129,10 @@ export const appliedStateOf = (
   version: number,
 ): AppliedState => ({ version, vector: vectorOf({ logs }), frontier, lamport });
 
-/** How many entries lie under it, of all logs together. */
 /** Encoded: whoever is told of one loads it whole before anything of it can be checked. */
 export const manifestBytesMax = 16 * 1024 * 1024;
 
+/** How far its logs come, together. What a branch has in common with others is counted in each. */
 export const entriesIn = ({ logs }: Pick<Manifest, "logs">): number =>
   logs.reduce((sum, { seq }) => sum + seq, 0);
 
@@ -178,10 +190,16 @@ function write(writer: Writer, manifest: Manifest, stored: WriteStored): void {
     if (place === undefined) throw new Error(`a manifest without the log of ${replica}`);
     return place;
   };
-  writer.u8(format).raw(bytesOfId(space));
-  writer.list(logs, (to, { publicKey, seq, hash, timeMs }) => {
+  const isBranched = logs.some(({ branch }) => branch !== undefined);
+  writer.u8(isBranched ? formats.branched : formats.plain).raw(bytesOfId(space));
+  writer.list(logs, (to, { publicKey, seq, hash, timeMs, branch }) => {
     to.fixed(publicKey, publicKeyBytes).varint(seq).fixed(hash, hashBytes);
     writeTime(to, timeMs);
+    if (!isBranched) return;
+    to.u8(branch === undefined ? 0 : 1);
+    if (branch === undefined) return;
+    to.varint(branch.seq).fixed(branch.hash, hashBytes);
+    if (branch.parent !== undefined) to.varint(placeOf(branch.parent));
   });
   writer.list(frontier, (to, { replica, seq }) => to.varint(placeOf(replica)).varint(seq));
   writer.varint(lamport);
@@ -243,12 +261,14 @@ export const decodeManifest = (
   bytes: Uint8Array,
 ): Manifest | Malformed =>
   decode(bytes, (reader) => {
-    const version = reader.u8();
-    if (version !== format) throw new Malformed(`a manifest of format ${version}`, "version");
+    const format = reader.u8();
+    if (format !== formats.plain && format !== formats.branched) {
+      throw new Malformed(`a manifest of format ${format}`, "version");
+    }
     if (spaceTag(reader.raw(idBytes.space)) !== space) {
       throw new Malformed("a manifest of another space");
     }
-    const logs = reader.list(limits.logsMax, (from) => readLog(suite, from));
+    const logs = readLogs(suite, reader, format);
     assertAscending(logs, ({ replica: a }, { replica: b }) => compareText(a, b), "logs");
     const places = new Places(logs);
     const frontier = reader.list(limits.logsMax, (from) => places.entry(from));
@@ -261,13 +281,48 @@ export const decodeManifest = (
     return { space, logs, frontier, lamport, sessions, parts };
   });
 
-function readLog(suite: VerifyingSuite, reader: Reader): ManifestLog {
+function readLogs(suite: VerifyingSuite, reader: Reader, format: number): ManifestLog[] {
+  const read = reader.list(limits.logsMax, (from) => readLog(suite, from, format));
+  const logs = read.map(({ log }) => log);
+  if (format === formats.plain) return logs;
+  if (logs.every(({ branch }) => branch === undefined)) throw new Malformed("it names no branch");
+  return read.map(({ log, parentAt }) => {
+    if (log.branch === undefined || parentAt === undefined) return log;
+    const parent = logs[parentAt];
+    if (parent === undefined || !isParent(parent, log.branch)) {
+      throw new Malformed("a branch of something else");
+    }
+    return { ...log, branch: { ...log.branch, parent: parent.replica } };
+  });
+}
+
+/** Whether that is a log of the same key which has the entry before the branch as its own. */
+const isParent = (parent: ManifestLog, { signer, seq }: Branch): boolean =>
+  signerOf(parent) === signer && ownFirst(parent.branch) < seq && parent.seq >= seq - 1;
+
+interface ReadLog {
+  readonly log: ManifestLog;
+  readonly parentAt: number | undefined;
+}
+
+function readLog(suite: VerifyingSuite, reader: Reader, format: number): ReadLog {
   const publicKey = reader.raw(publicKeyBytes).slice();
   const seq = reader.varint();
   if (seq === 0) throw new Malformed("a log without an entry");
   if (seq === Number.MAX_SAFE_INTEGER) throw new Malformed("a log that cannot go on");
   const hash = reader.raw(hashBytes).slice();
-  return { replica: replicaIdOf(suite, publicKey), publicKey, seq, hash, timeMs: readTime(reader) };
+  const signer = replicaIdOf(suite, publicKey);
+  const log = { replica: signer, publicKey, seq, hash, timeMs: readTime(reader) };
+  const isBranch = format === formats.plain ? 0 : reader.u8();
+  if (isBranch > 1) throw new Malformed(`a branch of kind ${isBranch}`);
+  if (isBranch === 0) return { log, parentAt: undefined };
+  const first = reader.varint();
+  if (first === 0 || first > seq) throw new Malformed(`a branch from ${first} on, of ${seq}`);
+  const branch = { signer, seq: first, hash: reader.raw(hashBytes).slice() };
+  return {
+    log: { ...log, replica: branchIdOf(suite, branch), branch: { ...branch, parent: undefined } },
+    parentAt: first === 1 ? undefined : reader.varint(),
+  };
 }
 
 const readStored = (reader: Reader): Stored => ({
@@ -278,13 +333,29 @@ const readStored = (reader: Reader): Stored => ({
 /** The logs by their places, and what may be said of them (invariant 2). */
 class Places {
   readonly #logs: readonly ManifestLog[];
+  /** How far the logs of each key come. */
+  readonly #farthest = new Map<ReplicaId, number>();
 
   constructor(logs: readonly ManifestLog[]) {
     this.#logs = logs;
+    for (const log of logs) {
+      const signer = signerOf(log);
+      this.#farthest.set(signer, Math.max(log.seq, this.#farthest.get(signer) ?? 0));
+    }
+  }
+
+  /** An engine knows its peers by the key: an update may be of any branch. */
+  update(reader: Reader): Dependency {
+    const log = this.log(reader);
+    return this.#upTo(reader, log.replica, this.#farthest.get(signerOf(log)) ?? 0);
   }
 
   entry(reader: Reader): Dependency {
-    const { replica, seq: last } = this.log(reader);
+    const { replica, seq } = this.log(reader);
+    return this.#upTo(reader, replica, seq);
+  }
+
+  #upTo(reader: Reader, replica: ReplicaId, last: number): Dependency {
     const seq = reader.varint();
     if (seq === 0 || seq > last) throw new Malformed(`entry ${seq} of a log of ${last}`);
     return { replica, seq };
@@ -313,7 +384,7 @@ function readPart(reader: Reader, places: Places, lamport: number): Part {
     case kindNumbers.channel:
       return readChannel(reader, document, places, lamport);
     case kindNumbers.engine: {
-      const rows = reader.list(limits.logsMax, (from) => places.entry(from));
+      const rows = reader.list(limits.logsMax, (from) => places.update(from));
       assertAscending(rows, (a, b) => compareText(a.replica, b.replica), "authors");
       const vector = new Map(rows.map(({ replica, seq }) => [replica, seq]));
       return { kind: "engine", document, vector, ...readStored(reader) };

@@ -21,6 +21,7 @@ import { objectKeyBytes, sealObject } from "../../crypto/sealed-object.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import type { Env } from "../../env.ts";
 import type { BlobId, ReplicaId, SpaceTag } from "../../id/id.ts";
+import { ifBranch, ownFirst } from "../../log/branch.ts";
 import type { TruncationRow } from "../../log/truncation.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Session } from "../../sync/session.ts";
@@ -472,7 +473,7 @@ export class Upkeep {
     }
     const ports = await host.checkpointPorts();
     const isWhole = (await ports.log.heads()).every(
-      ({ replica, from }) => seqOf(target, replica) === 0 || from === 1,
+      ({ replica, from, branch }) => seqOf(target, replica) === 0 || from <= ownFirst(branch),
     );
     if (!isWhole || countOf(target) > policy.replayEntriesMax) return undefined;
     return this.#replay(undefined, target);
@@ -521,7 +522,10 @@ export class Upkeep {
     const offer = this.#confirmed();
     const manifest = offer && (await source.manifest(offer));
     if (offer === undefined || manifest === undefined || manifest === "void") return false;
-    const rows = manifest.logs.map(({ publicKey, seq, hash }) => ({ publicKey, seq, hash }));
+    const rows = manifest.logs.map(({ publicKey, seq, hash, branch }) => ({
+      ...{ publicKey, seq, hash },
+      ...ifBranch(branch),
+    }));
     // Vectors of one author's snapshots only grow, and so do their sums.
     if (!(await host.order(offer.entries, offer.digest, rows))) return false;
     this.#orderedTo = offer.entries;
