@@ -22,6 +22,7 @@ import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts
 import type { Gate } from "./device/gate.ts";
 import { Unopened } from "./device/unopened.ts";
 import type { RegisterDesk } from "./device/register-desk.ts";
+import type { Installation } from "./device/snapshot/install.ts";
 import type {
   Application as Outcome,
   AppliedState,
@@ -73,6 +74,11 @@ export interface ReplicaHost {
   onFork(replica: ReplicaId, seq: number): void;
   /** The log was taken apart: what was held of it here is a log of its own now, `branch`. */
   onSplit(replica: ReplicaId, branch: ReplicaId): void;
+  /**
+   * Not everything is held that was applied: a snapshot to begin with instead, where the log is taken
+   * apart. Undefined while there is none at hand; the next comparison asks again.
+   */
+  foundation(split: Split): Installation | undefined;
   /** What another party holds, as it lists it. */
   onListed(session: Session, listed: Listed): void;
   /** Which entries of a log cannot be read on this device has changed: `exchange.holes`. */
@@ -650,16 +656,20 @@ export class Replica implements ExchangeHost {
 
   /** Where the branch was applied under the log's id, everything is applied anew. */
   async #takeApart(split: Split): Promise<SplitOff> {
-    const { store, tag, leaderEpoch } = this.#options;
+    const { store, tag, leaderEpoch, host } = this.#options;
     let off: SplitOff = { kind: "moved" };
     const now = this.#options.env.clock.now();
     await this.install(async (before) => {
       const isAnew = (before.vector.get(split.replica) ?? 0) >= split.branch.seq;
       // The next comparison comes by again.
       if (isAnew && now < this.#anewAtMs + anewEveryMs && now >= this.#anewAtMs) return "moved";
-      if (isAnew) this.#anewAtMs = now;
       const isOwn = split.replica === this.#ownLog;
-      const taken = await store.takeApart(tag, leaderEpoch, before, split, isOwn);
+      const takeApart = (foundation?: Installation) =>
+        store.takeApart(tag, leaderEpoch, before, split, isOwn, foundation);
+      let taken = await takeApart();
+      const foundation = taken.kind === "stuck" ? host.foundation(split) : undefined;
+      if (foundation !== undefined) taken = await takeApart(foundation);
+      if (isAnew && taken.kind === "split") this.#anewAtMs = now;
       if (taken.kind === "fenced") return "fenced";
       if (taken.kind !== "split") return "moved";
       off = taken;

@@ -616,7 +616,7 @@ export class Books {
   }
 
   /** What was written, as it stands in the read model of a document. */
-  nameOf(update: TailUpdate): string | undefined {
+  nameOf(update: Operation & Partial<Pick<TailUpdate, "nonce">>): string | undefined {
     return this.#writeOf(update, () => update.nonce)?.name;
   }
 

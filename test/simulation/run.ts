@@ -12,6 +12,7 @@ import { DamagedEntries } from "@skein/shared/log/damage.ts";
 import type { Replica } from "@skein/shared/replica.ts";
 import { catalog, channel, note } from "./books.ts";
 import { heal, strike } from "./faults.ts";
+import { updatesIn } from "./sim-snapshots.ts";
 import { type Loss, lossesOf, untold } from "./losses.ts";
 import type { Mutant } from "./mutants.ts";
 import { faultKinds, type Options } from "./options.ts";
@@ -328,14 +329,19 @@ async function contentOf(
   const page = await models.messagesBefore(tag, channel, undefined, 100_000);
   const named = async (document: DocumentId): Promise<string[]> => {
     const { snapshot, updates } = await models.document(tag, document);
+    const shown = updates.map((update) => world.books.nameOf(update) ?? "?");
+    if (snapshot === undefined) return shown;
+    if (!world.ground.options.documents) {
+      return [
+        ...updatesIn(snapshot.bytes).map((each) => world.books.nameOf(each) ?? "?"),
+        ...shown,
+      ];
+    }
     const covered = world.books.waiting.filter(
       ({ document: of, entry, device: { replica } }) =>
-        of === document && entry !== undefined && entry <= (snapshot?.vector.get(replica) ?? 0),
+        of === document && entry !== undefined && entry <= (snapshot.vector.get(replica) ?? 0),
     );
-    return [
-      ...covered.map(({ name }) => name),
-      ...updates.map((update) => world.books.nameOf(update) ?? "?"),
-    ];
+    return [...covered.map(({ name }) => name), ...shown];
   };
   return {
     messages: page.messages.map(({ text }) => text.split(" ", 1)[0] ?? "?"),

@@ -59,7 +59,7 @@ export class SimRelay {
       store: ground.mutant?.relayStore?.(store) ?? store,
       bus: ground.mutant?.relayBus?.(bus) ?? bus,
       mayWhisper: () => true,
-      retentionMs,
+      retentionMs: retentionMs(ground.options),
       leaseMs,
       explain: (error) => {
         if (!(error instanceof StoreUnavailable)) ground.bug(error);

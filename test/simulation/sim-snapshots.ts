@@ -3,10 +3,11 @@
  * engine that nobody has; and what watches them. One device opens its first tab late, when there is
  * something to come in by, and an owner orders relays to let go.
  */
-import { compareIds, type OpId } from "@skein/shared/crdt/crdt.ts";
+import { fromHex, toHex } from "@skein/shared/bytes/bytes.ts";
 import { snapshotEngines } from "@skein/shared/device/snapshot/engines.ts";
 import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
 import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
+import type { Operation } from "@skein/shared/device/store.ts";
 import type { UpkeepHost } from "@skein/shared/device/snapshot/upkeep.ts";
 import {
   encodeTruncation,
@@ -16,9 +17,15 @@ import {
 import type { SnapshotOptions } from "../support/party.ts";
 import { catalog } from "./books.ts";
 import type { Ground } from "./ground.ts";
+import type { Options } from "./options.ts";
 
-/** What an owner lets go of stays that long at a relay of this world, and blobs nobody speaks of. */
-export const retentionMs = 1_500;
+/**
+ * What an owner lets go of stays that long at a relay of this world. Where logs may fork it stays for good:
+ * a fork is found within the month that relays wait, and below where logs begin nobody can look for one.
+ */
+export const retentionMs = ({ forks }: Options): number => (forks ? month : 1_500);
+const month = 30 * 86_400_000;
+/** Blobs of which nobody speaks. */
 export const leaseMs = 60_000;
 
 const policy: SnapshotPolicy = {
@@ -41,26 +48,36 @@ export const snapshotsOf = (ground: Ground, device: number): SnapshotOptions => 
   engines: async () => engines(ground),
   cutLimits: { messagesMin: 2, messagesMax: 6, textUnitsMax: 200, boundaryMask: 1 },
   isOwner: device === 0,
+  // No tab here remembers how far others had its log: in the place of own entries nothing is taken in.
+  ...(ground.options.forks && { ownStoredTo: 0 }),
 });
 
 const engines = (ground: Ground): SnapshotEngines =>
   ground.options.documents ? snapshotEngines(ground.suite, catalog) : opaqueEngine(ground);
 
-/** The state of a document is which updates it has had. */
+/** The state of a document is which updates it has had; of branches of a log two may have one id. */
 const opaqueEngine = ({ suite }: Ground): SnapshotEngines => ({
   async advance(_document, snapshot, updates) {
     const known =
-      snapshot === undefined ? [] : (JSON.parse(new TextDecoder().decode(snapshot)) as OpId[]);
-    const all = [...known, ...updates.map(({ id }) => id)].sort(compareIds);
+      snapshot === undefined ? [] : (JSON.parse(new TextDecoder().decode(snapshot)) as string[]);
+    const named = updates.map(({ id: { replica, seq, index }, kind, payload }) =>
+      [replica, seq, index, kind, toHex(payload)].join(":"),
+    );
+    const all = [...known, ...named].sort();
+    if (new Set(all).size < all.length) throw new Error("an update was replayed twice");
     const bytes = new TextEncoder().encode(JSON.stringify(all));
-    const twice = all.some((each, at) => {
-      const before = all[at - 1];
-      return before !== undefined && compareIds(before, each) === 0;
-    });
-    if (twice) throw new Error("an update was replayed twice");
     return { bytes, digest: suite.hash("sim/engine", bytes) };
   },
 });
+
+/** The updates in a snapshot of the opaque engine. */
+export function updatesIn(snapshot: Uint8Array): Operation[] {
+  const named = JSON.parse(new TextDecoder().decode(snapshot)) as string[];
+  return named.map((name) => {
+    const [kind, payload] = name.split(":").slice(3);
+    return { kind: Number(kind), payload: fromHex(payload ?? "") };
+  });
+}
 
 /** Signs an owner's order. */
 export async function signedOrder(

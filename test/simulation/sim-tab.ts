@@ -249,7 +249,11 @@ export class SimTab {
       if (run !== undefined) this.#ground.fire("second copy read");
       return run;
     };
-    tab.onSplit = () => this.#ground.struck("log taken apart");
+    const onSplit = tab.onSplit.bind(tab);
+    tab.onSplit = (...logs) => {
+      this.#ground.struck("log taken apart");
+      onSplit(...logs);
+    };
     tab.onHoles = () => this.#ground.fire("damage noticed");
     tab.onApply = (entries, before) => {
       this.#books.applied(this, entries, before);

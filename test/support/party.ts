@@ -19,6 +19,7 @@ import { ReadModels } from "@skein/shared/device/read-models.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
 import type { CutLimits } from "@skein/shared/device/snapshot/channel-segments.ts";
 import type { SnapshotEngines } from "@skein/shared/device/snapshot/checkpoint.ts";
+import type { Installation } from "@skein/shared/device/snapshot/install.ts";
 import { lendingShelf, SnapshotKeeper } from "@skein/shared/device/snapshot/keeper.ts";
 import type { MemberOf } from "@skein/shared/device/snapshot/notice.ts";
 import type { SnapshotPolicy } from "@skein/shared/device/snapshot/policy.ts";
@@ -29,7 +30,7 @@ import { type Lock, Writer } from "@skein/shared/device/writer.ts";
 import type { Env } from "@skein/shared/env.ts";
 import type { MemberId, RegisterName, ReplicaId } from "@skein/shared/id/id.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
-import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
+import type { LogHead, Split, StoredRegister } from "@skein/shared/log/store.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import type { NewSpace } from "@skein/shared/space/new-space.ts";
 import { type BlobShelf, noShelf } from "@skein/shared/sync/blob-line.ts";
@@ -306,6 +307,10 @@ export class Tab implements ReplicaHost {
   }
   onSplit(replica: ReplicaId, branch: ReplicaId): void {
     this.splits.push([replica, branch]);
+    this.keeper?.onSplit();
+  }
+  foundation(split: Split): Installation | undefined {
+    return this.keeper?.foundation(split);
   }
   onHoles(): void {}
   onListed(session: Session, listed: Listed): void {

@@ -6,12 +6,13 @@
 import type { Answer, RelayRequest, SpaceAccess } from "@skein/shared/device/link.ts";
 import { type RegisterTopic, topicName } from "@skein/shared/device/register-board.ts";
 import { RegisterDesk } from "@skein/shared/device/register-desk.ts";
+import type { Installation } from "@skein/shared/device/snapshot/install.ts";
 import { lendingShelf } from "@skein/shared/device/snapshot/keeper.ts";
 import { SnapshotShelf } from "@skein/shared/device/snapshot/shelf.ts";
 import type { AppliedState, ReadyEntry } from "@skein/shared/device/store.ts";
 import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { DocumentId, RegisterName, ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
-import type { LogHead, StoredRegister } from "@skein/shared/log/store.ts";
+import type { LogHead, Split, StoredRegister } from "@skein/shared/log/store.ts";
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
@@ -345,7 +346,12 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
 
   onSplit(replica: ReplicaId): void {
     this.core.goesOnIn(this.replica.ownLog);
+    this.#snapshots.keeper.onSplit();
     this.onFork(replica);
+  }
+
+  foundation(split: Split): Installation | undefined {
+    return this.#snapshots.keeper.foundation(split);
   }
 
   /** A newcomer says who they are once everything is here. See `SpaceCore.introduce`. */

@@ -8,7 +8,7 @@
  *  2. What views read here only grows: heads, applied versions, sent marks.
  */
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
-import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
+import { dominates, type VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import { introductionPayload } from "@skein/shared/crypto/identity.ts";
 import { Keyring } from "@skein/shared/crypto/keyring.ts";
@@ -90,7 +90,7 @@ export class SpaceCore {
   readonly onWritten = new Events<WrittenEntry>();
   /** Entries are in the read models. */
   readonly onApplied = new Events<readonly ReadyEntry[]>();
-  /** Nothing counts as applied any more: a log was taken apart, and everything is applied anew. */
+  /** Less counts as applied than before: a log was taken apart, and what it held is applied anew. */
   readonly onAnew = new Events<void>();
   /** More was applied than this tab was told of: what it keeps of the read models is read anew. */
   readonly onMissed = new Events<void>();
@@ -372,7 +372,7 @@ export class SpaceCore {
   async applied(entries: readonly ReadyEntry[], state: AppliedState): Promise<void> {
     // Versions count applications; one goes untold where a leader dies right after its commit.
     const missed = state.version > this.#appliedVersion + (entries.length > 0 ? 1 : 0);
-    const isAnew = state.vector.size === 0 && this.vector.get().size > 0;
+    const isAnew = !dominates(state.vector, this.vector.get());
     if (state.version > this.#appliedVersion) {
       this.#appliedVersion = state.version;
       this.vector.set(state.vector);

@@ -21,10 +21,11 @@ import { signerOf } from "../log/branch.ts";
 import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
-import { beginningWith } from "./key.ts";
+import { beginningWith, partOf } from "./key.ts";
 import { beginLog } from "./log-beginning.ts";
 import { splitLog } from "./log-split.ts";
-import type { HeadRow } from "./segment-rows.ts";
+import { headOf, type HeadRow } from "./segment-rows.ts";
+import { unplaced } from "./snapshot/unplaced.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -219,10 +220,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     const body = async (tx: Writing): Promise<Application> => {
       const { version } = await appliedOf(tx, space);
       if (version !== before.version) return "moved";
-      for (const log of manifest.logs) {
-        const begun = await beginLog(tx, this.#suite, space, log);
-        if (begun.kind === "fork") throw new Forked();
-      }
+      await this.#beginLogs(tx, space, prepared);
       tx.put(stores.applied, space, await install(tx, space, prepared, version + 1));
       return "applied";
     };
@@ -240,28 +238,54 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     before: AppliedState,
     split: Split,
     isOwn: boolean,
+    foundation?: Installation,
   ): Promise<TakenApart> {
-    const { begin, installedStores } = await loadInstall();
+    const { begin, install, prepare, installedStores } = await loadInstall();
+    const prepared = foundation && prepare(this.#suite, foundation);
+    if (prepared !== undefined && isMalformed(prepared)) return { kind: "stuck" };
     const scope = [stores.applied, stores.writers, ...appendingStores, ...installedStores];
     const body = async (tx: Writing): Promise<TakenApart> => {
       const applied = await appliedOf(tx, space);
       if (applied.version !== before.version) return { kind: "moved" };
       const { replica, branch } = split;
       const isApplied = (applied.vector.get(replica) ?? 0) >= branch.seq;
-      if (isApplied && !(await holdsAll(tx, space))) return { kind: "stuck" };
+      const isWhole = !isApplied || (await holdsAll(tx, space));
+      if (!isWhole && prepared === undefined) return { kind: "stuck" };
       const off = await splitLog(tx, this.#suite, space, split);
       if (off.kind === "moved") return off;
       await forgetNamed(tx, space, replica);
       if (isOwn) await goOnIn(tx, space, replica, off.branch);
-      if (isApplied) {
+      const version = applied.version + 1;
+      if (isApplied && isWhole) {
         await begin(tx, space);
-        const version = applied.version + 1;
         tx.put(stores.applied, space, { ...nothingApplied, version });
+      } else if (isApplied && prepared !== undefined) {
+        await this.#beginLogs(tx, space, prepared);
+        tx.put(stores.applied, space, await install(tx, space, prepared, version));
       }
       return off;
     };
-    const outcome = await this.#asLeader(leaderEpoch, "strict", scope, body);
-    return outcome === "fenced" ? { kind: "fenced" } : outcome;
+    try {
+      const outcome = await this.#asLeader(leaderEpoch, "strict", scope, body);
+      return outcome === "fenced" ? { kind: "fenced" } : outcome;
+    } catch (error) {
+      if (error instanceof Forked) return { kind: "stuck" };
+      throw error;
+    }
+  }
+
+  async #beginLogs(tx: Writing, space: SpaceTag, { manifest }: Installation): Promise<void> {
+    const rows = await tx.range(stores.heads, beginningWith(space));
+    const heads = rows.map(({ key, value }) => headOf(partOf<ReplicaId>(key, 1), value as HeadRow));
+    for (const replica of unplaced(manifest, heads)) {
+      const { from, before } = beginningWith(space, replica);
+      tx.deleteRange(stores.segments, from, before);
+      tx.delete(stores.heads, [space, replica]);
+    }
+    for (const log of manifest.logs) {
+      const begun = await beginLog(tx, this.#suite, space, log);
+      if (begun.kind === "fork") throw new Forked();
+    }
   }
 
   async fill(

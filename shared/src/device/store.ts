@@ -191,7 +191,8 @@ export interface DeviceStore extends LogStore, RepairableStore {
   /**
    * Takes a log apart (`LogStore.split`). Where something of the branch was applied under the log's id,
    * all read models begin anew, empty, in the same transaction: what the logs hold is applied again.
-   * `stuck`, without effect, where they do not hold all of it. Strict.
+   * Where they do not hold all of it they begin with `foundation`, a snapshot from before the branch, or
+   * one that names it; `stuck`, without effect, where there is none that fits. Strict.
    * @param isOwn who appends to it here goes on with the branch (`ownLog`).
    */
   takeApart(
@@ -200,6 +201,7 @@ export interface DeviceStore extends LogStore, RepairableStore {
     before: AppliedState,
     split: Split,
     isOwn: boolean,
+    foundation?: Installation,
   ): Promise<TakenApart>;
 
   /**

@@ -232,6 +232,16 @@ export class Exchange implements SessionOwner, IntakeHost {
     for (const session of this.sessions) session.offerFromStore(head.replica);
   }
 
+  /** The store holds these logs otherwise now, less of them perhaps: all parties compare anew. */
+  replaced(heads: readonly LogHead[]): void {
+    for (const head of heads) {
+      this.holdings.setHead(head);
+      this.#intake.rewound(head.replica);
+      for (const session of this.sessions) session.takenApart(head.replica);
+    }
+    this.compare();
+  }
+
   /** A run that another party of the same store has committed (a relay beside us, another tab). */
   heldElsewhere(run: VerifiedRun): void {
     const to = this.holdings.to(run.replica);

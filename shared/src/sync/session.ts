@@ -535,6 +535,11 @@ export class Session implements RunSource, Suspect {
     return this.#theirBranches.get(replica)?.branch.signer;
   }
 
+  /** Of which logs they have said that they are branches. */
+  *branches(): Generator<readonly [ReplicaId, Branch]> {
+    for (const [replica, { branch }] of this.#theirBranches) yield [replica, branch];
+  }
+
   /** Where a log of which nothing is held here begins there, with what stands before it. */
   startOf(replica: ReplicaId): LogStart | undefined {
     return this.#theirBranches.get(replica)?.start;

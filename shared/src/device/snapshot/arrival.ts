@@ -28,6 +28,7 @@ import { type Manifest, vectorOf } from "./manifest.ts";
 import { type MemberOf, type Offer, offerKey, offersOf } from "./notice.ts";
 import type { SnapshotPolicy } from "./policy.ts";
 import type { SnapshotSource } from "./source.ts";
+import { unplaced } from "./unplaced.ts";
 
 export interface ArrivalHost {
   readonly applied: VersionVector;
@@ -115,6 +116,13 @@ export class Arrival {
   close(): void {
     this.#closed = true;
     this.#lists.clear();
+  }
+
+  /** A snapshot was taken in without having been asked for: its parts are to be brought. */
+  refill(): void {
+    this.#isPartial = true;
+    this.#enter("filling");
+    this.#fill();
   }
 
   /** Somebody waits for a part. */
@@ -278,8 +286,11 @@ export class Arrival {
    */
   #isProgress(manifest: Manifest): boolean {
     const { host, self } = this.#options;
+    if (this.#isOutdated(manifest)) return false;
     const vector = vectorOf(manifest);
-    const held = this.#heldTo();
+    const replaced = unplaced(manifest, [...host.heads]);
+    if (replaced.has(self)) return false;
+    const held = new Map([...this.#heldTo()].filter(([replica]) => !replaced.has(replica)));
     const reaches = ({ logs }: Lists): boolean =>
       [...logs].every(
         ([replica, { from, to }]) =>
@@ -293,10 +304,27 @@ export class Arrival {
       return false;
     }
     const begins = new Map([...host.heads].map(({ replica, from }) => [replica, from - 1]));
-    for (const [replica, base] of begins) if (seqOf(vector, replica) < base) return false;
+    for (const [replica, base] of begins) {
+      if (seqOf(vector, replica) < base && !replaced.has(replica)) return false;
+    }
     // What reaches further than the snapshot of which parts are missing brings those, too.
     const isFurther = [...vector].some(([replica, seq]) => seq > (begins.get(replica) ?? 0));
     return this.#isPartial ? isFurther : !dominates(host.applied, vector);
+  }
+
+  /**
+   * Somebody lists a branch of a log that reaches beyond where that began, and it does not name it: what
+   * it has under the log's id may be the branch.
+   */
+  #isOutdated(manifest: Manifest): boolean {
+    const named = new Set(manifest.logs.map(({ replica }) => replica));
+    const vector = vectorOf(manifest);
+    for (const session of this.#lists.keys()) {
+      for (const [replica, { signer, seq }] of session.branches()) {
+        if (!named.has(replica) && seqOf(vector, signer) >= seq) return true;
+      }
+    }
+    return false;
   }
 
   #enter(phase: Phase): void {
@@ -359,13 +387,16 @@ export class Arrival {
     return count;
   }
 
-  /** Somebody has entries that we lack, and not those before them. */
+  /** Somebody has entries that we lack, and not those before them; or nothing here could show them to be a branch. */
   #isBelow(): boolean {
-    const held = this.#heldTo();
-    for (const { logs } of this.#lists.values()) {
+    const heads = new Map([...this.#options.host.heads].map((head) => [head.replica, head]));
+    for (const [session, { logs }] of this.#lists) {
       for (const [replica, { from, to }] of logs) {
-        const own = held.get(replica) ?? 0;
+        const own = heads.get(replica)?.to ?? 0;
         if (to > own && from > own + 1) return true;
+      }
+      for (const [replica, { signer, seq }] of session.branches()) {
+        if (!heads.has(replica) && (heads.get(signer)?.from ?? 1) > seq) return true;
       }
     }
     return false;

@@ -5,13 +5,14 @@
  */
 import { equalBytes } from "../../bytes/bytes.ts";
 import { isMalformed } from "../../bytes/malformed.ts";
-import type { VersionVector } from "../../clock/version-vector.ts";
+import { seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import type { Keyring } from "../../crypto/keyring.ts";
 import type { Env } from "../../env.ts";
-import type { DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import type { BlobId, DocumentId, RegisterName, ReplicaId } from "../../id/id.ts";
+import { ownFirst } from "../../log/branch.ts";
 import { DamagedEntries } from "../../log/damage.ts";
 import { knownDocument } from "../../log/known-document.ts";
-import type { LogHead } from "../../log/store.ts";
+import type { LogHead, Split } from "../../log/store.ts";
 import type { TruncationRow } from "../../log/truncation.ts";
 import { codes } from "../../protocol/codes.ts";
 import type { BlobShelf } from "../../sync/blob-line.ts";
@@ -28,13 +29,14 @@ import type { CutLimits } from "./channel-segments.ts";
 import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
 import { decodeOperations } from "./contents.ts";
 import { Filling } from "./filling.ts";
-import { essentialsOf } from "./install.ts";
-import type { Manifest, Stored } from "./manifest.ts";
-import { type MemberOf, type Offer, offerKey } from "./notice.ts";
+import { essentialsOf, type Installation } from "./install.ts";
+import { decodeManifest, type Manifest, type Stored, vectorOf } from "./manifest.ts";
+import { type MemberOf, type Offer, offerKey, offersOf } from "./notice.ts";
 import type { PendingPart } from "./pending-rows.ts";
 import { type SnapshotPolicy, snapshotPolicy } from "./policy.ts";
-import type { SnapshotShelf } from "./shelf.ts";
+import type { SnapshotShelf, Taken } from "./shelf.ts";
 import { SnapshotSource } from "./source.ts";
+import { unplaced } from "./unplaced.ts";
 import { Upkeep, type UpkeepHost, type UpkeepTrouble } from "./upkeep.ts";
 
 /** What the keeper takes of the replica beside it. */
@@ -107,6 +109,10 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   readonly #arrival: Arrival;
   readonly #upkeep: Upkeep;
   #engines: Promise<SnapshotEngines> | undefined;
+  /** Ready to begin with, by the branch that is to be taken off. */
+  readonly #foundations = new Map<ReplicaId, Installation>();
+  #preparing = false;
+  #hasFoundation = false;
   /** What was applied when somebody last asked, and since when it is that. */
   #seen = { version: -1, sinceMs: Number.NEGATIVE_INFINITY };
 
@@ -280,15 +286,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   ): Promise<Application | "unusable"> {
     const { keyring, gate, replica, store, leaderEpoch, env, host } = this.#options;
     const { space } = keyring;
-    const catalog = catalogIn(manifest, this.#known("catalog"));
-    const needed = [...essentialsOf(manifest), ...catalog];
-    const given = await this.#fetch([...needed, ...newestIn(manifest)]);
-    if (given === undefined || !needed.every((stored) => given.has(stored))) return "unusable";
-    for (const part of manifest.parts) {
-      const plain = part.kind === "engine" ? given.get(part) : undefined;
-      if (part.kind !== "engine" || plain === undefined) continue;
-      if (!(await this.#isState(part.document, plain, part))) return "unusable";
-    }
+    const given = await this.#gather(manifest);
+    if (given === undefined) return "unusable";
     for (const { replica: log, branch } of manifest.logs) {
       if (branch !== undefined) gate.know(log, branch.signer);
     }
@@ -305,16 +304,111 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     if (found === undefined || offerKey(found) !== offerKey(offer)) return "unusable";
     const { author, digest, root, witnesses } = found;
     const unconfirmed = witnesses.length === 0 ? { digest, author } : undefined;
-    const outcome = await replica.install(async (before) => {
+    const before = [...this.heads];
+    const outcome = await replica.install(async (applied) => {
       const appliedAtMs = env.clock.now();
       const installation = { manifest, given, appliedAtMs, root: root.chunks, unconfirmed };
-      const installing = await store.install(space, leaderEpoch, before, installation);
+      const installing = await store.install(space, leaderEpoch, applied, installation);
       return installing === "refused" || installing === "forked" ? "moved" : installing;
     });
     if (outcome !== "applied") return "unusable";
+    const replaced = unplaced(manifest, before);
+    if (replaced.size > 0) {
+      const heads = await store.heads(space);
+      replica.exchange.replaced(heads.filter((head) => replaced.has(head.replica)));
+    }
     this.#filling.begin();
     host.onArrived(author, witnesses.length);
     return "applied";
+  }
+
+  /** What a device needs of a snapshot to begin with it; undefined if it is not to be had. */
+  async #gather(manifest: Manifest): Promise<Map<Stored, Uint8Array> | undefined> {
+    const catalog = catalogIn(manifest, this.#known("catalog"));
+    const needed = [...essentialsOf(manifest), ...catalog];
+    const given = await this.#fetch([...needed, ...newestIn(manifest)]);
+    if (given === undefined || !needed.every((stored) => given.has(stored))) return undefined;
+    for (const part of manifest.parts) {
+      const plain = part.kind === "engine" ? given.get(part) : undefined;
+      if (part.kind !== "engine" || plain === undefined) continue;
+      if (!(await this.#isState(part.document, plain, part))) return undefined;
+    }
+    return given;
+  }
+
+  // After a fork
+
+  /** A log was taken apart, perhaps with a snapshot to begin with (`foundation`). */
+  onSplit(): void {
+    this.#upkeep.onSplit();
+    if (!this.#hasFoundation) return;
+    this.#hasFoundation = false;
+    this.#filling.begin();
+    this.#arrival.refill();
+  }
+
+  /**
+   * What a device begins with that came in by a snapshot and has to apply everything anew: its own newest
+   * checkpoint, if that is from before the branch, or a snapshot of others that names it. Undefined until
+   * its parts were read; then logs are compared once more.
+   */
+  foundation(split: Split): Installation | undefined {
+    const ready = this.#foundations.get(split.into);
+    this.#foundations.clear();
+    if (ready !== undefined) {
+      this.#hasFoundation = true;
+      return { ...ready, appliedAtMs: this.#options.env.clock.now() };
+    }
+    if (this.#preparing) return undefined;
+    this.#preparing = true;
+    this.#prepare(split)
+      .then((found) => {
+        this.#preparing = false;
+        if (found === undefined) return;
+        this.#foundations.set(split.into, found);
+        this.#options.replica.exchange.compare();
+      })
+      .catch((error: unknown) => {
+        this.#preparing = false;
+        this.onFailed(error);
+      });
+    return undefined;
+  }
+
+  async #prepare(split: Split): Promise<Installation | undefined> {
+    const { shelf, keyring, board, gate } = this.#options;
+    const row = await shelf.checkpoint();
+    const own = row && decodeManifest(keyring.suite, keyring.space, row);
+    const taken = await shelf.unconfirmed();
+    if (own !== undefined && !isMalformed(own)) {
+      const found = await this.#foundedOn(own, split, (await shelf.held())?.root ?? [], taken);
+      if (found !== undefined) return found;
+    }
+    for (const offer of offersOf(board.notices, this.memberOf)) {
+      if (offer.refusedBy.length > 0) continue;
+      const manifest = await this.#source.manifest(offer);
+      if (manifest === undefined || manifest === "void") continue;
+      const { author, digest, root, witnesses } = offer;
+      const unconfirmed = witnesses.length === 0 ? { digest, author } : undefined;
+      const found = await this.#foundedOn(manifest, split, root.chunks, unconfirmed);
+      if (found === undefined) continue;
+      for (const { replica, branch } of manifest.logs) {
+        if (branch !== undefined) gate.know(replica, branch.signer);
+      }
+      return found;
+    }
+    return undefined;
+  }
+
+  async #foundedOn(
+    manifest: Manifest,
+    split: Split,
+    root: readonly BlobId[],
+    unconfirmed: Taken | undefined,
+  ): Promise<Installation | undefined> {
+    if (!isFoundation(manifest, split, [...this.heads])) return undefined;
+    const given = await this.#gather(manifest);
+    return given && { manifest, given, appliedAtMs: 0, root, unconfirmed };
   }
 
   async fillNext(): Promise<"filled" | "not to be had" | "complete"> {
@@ -381,6 +475,21 @@ const newestIn = ({ parts }: Manifest): Stored[] =>
   parts
     .flatMap((part) => (part.kind === "channel" ? part.segments.slice(-1) : []))
     .slice(0, channelsAtOnce);
+
+/**
+ * Whether a device that holds these logs can begin with it where that branch is taken off: it has none of
+ * it under the log's id, and nothing is missing between it and what is held.
+ */
+function isFoundation(manifest: Manifest, split: Split, heads: readonly LogHead[]): boolean {
+  const vector = vectorOf(manifest);
+  const { replica, branch, into } = split;
+  if (!vector.has(into) && seqOf(vector, replica) >= branch.seq) return false;
+  return heads.every((head) => {
+    const begins = head.from <= ownFirst(head.branch) ? 0 : head.from - 1;
+    const covered = seqOf(vector, head.replica);
+    return covered >= begins && (covered <= head.to || head.replica === replica);
+  });
+}
 
 /** Blobs of this device, for others: it lends what it holds and keeps nothing for anybody. */
 export const lendingShelf = (shelf: SnapshotShelf): BlobShelf => ({

@@ -93,7 +93,7 @@ export interface UpkeepOptions {
   readonly host: UpkeepHost;
 }
 
-type Job = "publish" | "witness" | "renew" | "order";
+type Job = "check" | "publish" | "witness" | "renew" | "order";
 
 export class Upkeep {
   readonly #options: UpkeepOptions;
@@ -105,6 +105,7 @@ export class Upkeep {
    */
   readonly #atMs = new Map<Job, number>();
   #lookAtMs = Number.NEGATIVE_INFINITY;
+  #mayBeOutdated = true;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then also these have been asked whether they keep everything. */
   #renewedWith = new WeakSet<Session>();
@@ -122,6 +123,12 @@ export class Upkeep {
 
   close(): void {
     this.#closed = true;
+  }
+
+  /** A log was taken apart: a snapshot from before may have its branch under the log's id. */
+  onSplit(): void {
+    this.#mayBeOutdated = true;
+    this.look();
   }
 
   get busy(): boolean {
@@ -181,12 +188,15 @@ export class Upkeep {
   /** Several devices find the same thing due at the same moment: one of them is enough. */
   #delayMs(job: Job): number {
     const { env, policy } = this.#options;
-    return job === "renew" ? 0 : Math.floor(env.random.fraction() * policy.spreadMs);
+    const isOwn = job === "renew" || job === "check";
+    return isOwn ? 0 : Math.floor(env.random.fraction() * policy.spreadMs);
   }
 
   #isWanted(job: Job, nowMs: number): boolean {
     const { policy, host } = this.#options;
     switch (job) {
+      case "check":
+        return this.#mayBeOutdated;
       case "publish":
         return (
           host.mayWrite &&
@@ -208,6 +218,8 @@ export class Upkeep {
 
   #do(job: Job): Promise<boolean> {
     switch (job) {
+      case "check":
+        return this.#check();
       case "publish":
         return this.#publish();
       case "witness":
@@ -291,6 +303,35 @@ export class Upkeep {
     );
   }
 
+  // What a fork leaves behind
+
+  /** Takes back what was published if it is of logs that have been taken apart since. */
+  async #check(): Promise<boolean> {
+    const { desk, shelf, suite, space, host } = this.#options;
+    this.#mayBeOutdated = false;
+    const held = desk.notice.published && (await shelf.held());
+    const manifest = held && decodeManifest(suite, space, held.manifest);
+    if (manifest === undefined || isMalformed(manifest)) return true;
+    if (await this.#isOfOurLogs(manifest)) return true;
+    desk.setNotice({ ...desk.notice, published: undefined });
+    host.onChanged();
+    return true;
+  }
+
+  /** What it has of each log is what the log has here, as far as that can be told. */
+  async #isOfOurLogs({ logs }: Manifest): Promise<boolean> {
+    const { log } = await this.#options.host.checkpointPorts();
+    const heads = new Map((await log.heads()).map((head) => [head.replica, head]));
+    if ([...heads.values()].every(({ branch }) => branch === undefined)) return true;
+    for (const { replica, seq, hash } of logs) {
+      const head = heads.get(replica);
+      if (head === undefined || head.to < seq) return false;
+      const [held] = await log.hashes(replica, seq, seq);
+      if (held !== undefined && !equalBytes(held, hash)) return false;
+    }
+    return true;
+  }
+
   // Publishing
 
   async #publish(): Promise<boolean> {
@@ -311,7 +352,7 @@ export class Upkeep {
     await shelf.put(root.blobs);
     const held: HeldSnapshot = { manifest, root: root.ref.chunks };
     if (!(await this.#bring(made, held.root))) return false;
-    if (this.#closed) return false;
+    if (this.#closed || !(await this.#isOfOurLogs(made))) return false;
     await shelf.hold(held);
     await this.#sweep(made);
     const digest = canonicalDigest(suite, made);
@@ -327,7 +368,8 @@ export class Upkeep {
     const { shelf, suite, space } = this.#options;
     const row = await shelf.checkpoint();
     const manifest = row && decodeManifest(suite, space, row);
-    return manifest === undefined || isMalformed(manifest) ? undefined : manifest;
+    if (manifest === undefined || isMalformed(manifest)) return undefined;
+    return (await this.#isOfOurLogs(manifest)) ? manifest : undefined;
   }
 
   /** As far as entries can be replayed towards `target`. Undefined if nothing could be told. */
@@ -441,6 +483,8 @@ export class Upkeep {
     const replayed = await this.#reach(target, taken !== undefined);
     if (replayed === undefined || this.#closed) return pass();
     if (!isSameVector(vectorOf(replayed), target)) return pass();
+    // Of another branch of a log: that is no fault of its author's.
+    if (!isOfSameLogs(replayed, manifest)) return pass(this.#againAtMs(patience));
     const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
     if (taken !== undefined) {
       // As yet this would say no more than that one author agrees with themselves.
@@ -553,13 +597,17 @@ const lookEveryMsMin = 1_000;
 /** Nobody waits for what is asked of somebody else. */
 const patience = 10;
 
-const jobs: readonly Job[] = ["renew", "witness", "publish", "order"];
+const jobs: readonly Job[] = ["check", "renew", "witness", "publish", "order"];
 
 const countOf = (vector: VersionVector): number => {
   let count = 0;
   for (const seq of vector.values()) count += seq;
   return count;
 };
+
+/** @param b of the same vector. */
+const isOfSameLogs = (a: Manifest, b: Manifest): boolean =>
+  a.logs.every(({ hash }, at) => equalBytes(hash, b.logs[at]?.hash ?? new Uint8Array(0)));
 
 const isSameVector = (a: VersionVector, b: VersionVector): boolean =>
   dominates(a, b) && dominates(b, a);
