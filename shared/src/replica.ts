@@ -150,6 +150,8 @@ export class Replica implements ExchangeHost {
   readonly #branches = new Map<ReplicaId, Set<ReplicaId>>();
   /** Of each branch the log that it left. */
   readonly #parents = new Map<ReplicaId, ReplicaId>();
+  /** Branches of which no parent is held, and none is needed. */
+  readonly #rooted = new Set<ReplicaId>();
   #ownLog: ReplicaId;
   #sparesDroppedTo = 0;
   /** When everything was applied anew last. */
@@ -396,6 +398,15 @@ export class Replica implements ExchangeHost {
     this.#options.host.onFork(replica, seq);
   }
 
+  /** What this device writes is a branch now. */
+  #goOnIn(log: ReplicaId): void {
+    if (log === this.#ownLog) return;
+    const left = this.#ownLog;
+    this.#ownLog = log;
+    this.exchange.ownLogs.add(log);
+    this.#options.host.onSplit(left, log);
+  }
+
   onSplit(replica: ReplicaId, { branch }: LogsSplit): void {
     this.#know(branch);
     if (replica === this.#ownLog) {
@@ -486,8 +497,7 @@ export class Replica implements ExchangeHost {
   /** A branch comes out after what it has in common with the log that it left. */
   #isRooted(head: LogHead, { seq }: Branch): boolean {
     const { replica } = head;
-    // What a snapshot had of it came out with the snapshot.
-    if (seq === 1 || this.#delivery.appliedTo(replica) >= seq) return true;
+    if (seq === 1 || this.#rooted.has(replica)) return true;
     const parent = this.#parents.get(replica);
     if (parent !== undefined) return this.#delivery.appliedTo(parent) >= seq - 1;
     this.#loading.add(replica);
@@ -500,9 +510,11 @@ export class Replica implements ExchangeHost {
     const over = (found: ReplicaId | undefined): void => {
       if (generation !== this.#generation) return;
       this.#loading.delete(replica);
-      // Where it is not held yet, what comes of that log looks again; or has come meanwhile.
-      if (found === undefined && held() === before) return;
       if (found !== undefined) this.#parents.set(replica, found);
+      // What a snapshot had of it came out with the snapshot, which says what it goes on with.
+      else if (this.#delivery.appliedTo(replica) >= seq) this.#rooted.add(replica);
+      // Where it is not held yet, what comes of that log looks again; or has come meanwhile.
+      else if (held() === before) return;
       this.#load(replica);
     };
     this.#effects.start(this.#parentOf(head, seq), over, (error) => {
@@ -512,16 +524,21 @@ export class Replica implements ExchangeHost {
     return false;
   }
 
-  /** The log of the same key with the same entry before the branch, as its own. */
+  /**
+   * The log of the same key with the same entry before the branch, as its own. Where a snapshot has that
+   * entry and no hash of it is here, the only log that can have it.
+   */
   async #parentOf(head: LogHead, seq: number): Promise<ReplicaId | undefined> {
     const [own] = await this.exchange.hashes(head.replica, seq - 1, seq - 1);
     if (own === undefined) return undefined;
+    const untold: ReplicaId[] = [];
     for (const kin of this.#kinOf(head)) {
       if (kin.replica === head.replica || (kin.branch?.seq ?? 0) >= seq) continue;
       const [hash] = await this.exchange.hashes(kin.replica, seq - 1, seq - 1);
       if (hash !== undefined && equalBytes(hash, own)) return kin.replica;
+      if (hash === undefined && kin.from > seq - 1) untold.push(kin.replica);
     }
-    return undefined;
+    return untold.length === 1 ? untold[0] : undefined;
   }
 
   #kinOf(head: LogHead): LogHead[] {
@@ -721,9 +738,11 @@ export class Replica implements ExchangeHost {
     this.#unopened = new Unopened(unopenedBytesMax);
     this.#nonces.clear();
     this.#parents.clear();
+    this.#rooted.clear();
     this.#loading.clear();
     this.#unknownEpochs.clear();
     for (const head of base.heads) this.exchange.began(head);
+    this.#goOnIn(base.ownLog);
     // Those among them that came in since the base was read.
     const { logs } = this.exchange.holdings;
     for (const head of logs.values()) this.#know(head);

@@ -147,7 +147,10 @@ function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Optio
   const busMsMax = dice.pick([2, 40, 400]);
   const newer: Options = { ...options, sharedStore, busMsMax, faults };
   if (dice.chance(mix.lonelyDamage)) return lonely(newer, times);
-  if (dice.chance(mix.forks)) return forking(newer, times);
+  if (dice.chance(mix.forks)) {
+    const forked = forking(newer, times);
+    return options.seed % 3 === 0 && mix.snapshots > 0 ? forkingWithSnapshots(forked) : forked;
+  }
   return dice.chance(mix.snapshots) ? snapshotting(newer) : newer;
 }
 
@@ -188,6 +191,19 @@ const forking = (options: Options, times: number): Options => ({
     "profile cloned": options.seed % 2 === 0 ? times * strikesPerSecond["profile cloned"] : 0,
     "flipped bits": 0,
   },
+});
+
+/**
+ * At one relay that keeps what it has: one that begins a log by an order from before the fork, with nothing
+ * of it at hand, cannot tell which branch that was until the next order.
+ */
+const forkingWithSnapshots = (options: Options): Options => ({
+  ...snapshotting(options),
+  relays: 1,
+  linksPerDevice: 1,
+  sharedStore: false,
+  quietSeconds: 0,
+  faults: { ...options.faults, "relay store restored": 0 },
 });
 
 /** A few messages of two or three devices, in a second or two that are full of faults. */

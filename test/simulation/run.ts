@@ -171,6 +171,8 @@ async function forkedDisagreement(world: World): Promise<string | undefined> {
     const reason = compare(who, named(logs.values()));
     if (reason !== undefined) return reason;
     if (replica.unapplied > 0) return `${who} has not applied ${replica.unapplied}`;
+    const { phase = "settled" } = tab.keeper ?? {};
+    if (phase !== "settled") return `${who} is still ${phase}`;
     const head = logs.get(replica.ownLog)?.to ?? 0;
     if (tab.sentTo < head) return `${who} is told that ${tab.sentTo} is stored, not ${head}`;
     for (const other of world.devices) {

@@ -25,7 +25,7 @@ import { beginningWith, partOf } from "./key.ts";
 import { beginLog } from "./log-beginning.ts";
 import { splitLog } from "./log-split.ts";
 import { headOf, type HeadRow } from "./segment-rows.ts";
-import { unplaced } from "./snapshot/unplaced.ts";
+import { isBranchOf, unplaced } from "./snapshot/unplaced.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -216,7 +216,10 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     if (isMalformed(prepared)) return "refused";
     const { manifest } = installation;
     if (manifest.space !== space) throw new Error(`a manifest of ${manifest.space} for ${space}`);
-    const scope = [stores.applied, stores.heads, stores.segments, ...installedStores];
+    const scope = [
+      ...[stores.applied, stores.heads, stores.segments, stores.writers],
+      ...installedStores,
+    ];
     const body = async (tx: Writing): Promise<Application> => {
       const { version } = await appliedOf(tx, space);
       if (version !== before.version) return "moved";
@@ -262,6 +265,11 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       } else if (isApplied && prepared !== undefined) {
         await this.#beginLogs(tx, space, prepared);
         tx.put(stores.applied, space, await install(tx, space, prepared, version));
+        const [rest, held] = [
+          await readHead(tx, space, replica),
+          await readHead(tx, space, split.into),
+        ];
+        return { kind: "split", rest, branch: held ?? off.branch };
       }
       return off;
     };
@@ -277,7 +285,15 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
   async #beginLogs(tx: Writing, space: SpaceTag, { manifest }: Installation): Promise<void> {
     const rows = await tx.range(stores.heads, beginningWith(space));
     const heads = rows.map(({ key, value }) => headOf(partOf<ReplicaId>(key, 1), value as HeadRow));
-    for (const replica of unplaced(manifest, heads)) {
+    const moved = unplaced(manifest, heads);
+    for (const head of heads.filter(({ replica }) => moved.has(replica))) {
+      const { replica } = head;
+      const writer = await writerRow(tx, space, replica);
+      if (writer !== undefined && writer.next === undefined) {
+        const into = isBranchOf(manifest, head);
+        if (into === undefined) throw new Forked();
+        await goOnIn(tx, space, replica, { replica: into.replica, to: into.seq });
+      }
       const { from, before } = beginningWith(space, replica);
       tx.deleteRange(stores.segments, from, before);
       tx.delete(stores.heads, [space, replica]);
@@ -355,7 +371,7 @@ async function goOnIn(
   tx: Writing,
   space: SpaceTag,
   replica: ReplicaId,
-  branch: LogHead,
+  branch: Pick<LogHead, "replica" | "to">,
 ): Promise<void> {
   const held = await writerRow(tx, space, replica);
   const { lamport, named } = held ?? { lamport: 0, named: new Map<ReplicaId, number>() };

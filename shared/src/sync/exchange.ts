@@ -525,8 +525,9 @@ export class Exchange implements SessionOwner, IntakeHost {
     }
     const skip = Math.max(0, next - proof.first);
     const entries = [...before, ...proof.entries.slice(skip)];
-    // What came before it without a head of its own comes from the other party with the rest.
-    if (entries.length > limits.runEntriesMax) return;
+    // What came before it without a head of its own comes from the other party with the rest. A snapshot
+    // may have all of it.
+    if (entries.length > limits.runEntriesMax || entries.length === 0) return;
     const hashed =
       before.length === 0 ? [] : await store.hashes(branch.replica, next, proof.first - 1);
     const hashes = [...hashed, ...proof.hashes.slice(skip)];

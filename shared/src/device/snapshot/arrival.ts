@@ -16,6 +16,7 @@
  *     nobody notices.
  *  3. Parts come in one after the other, those first that somebody waits for.
  */
+import { equalBytes } from "../../bytes/bytes.ts";
 import { dominates, seqOf, type VersionVector } from "../../clock/version-vector.ts";
 import type { Env } from "../../env.ts";
 import type { MemberId, RegisterName, ReplicaId } from "../../id/id.ts";
@@ -24,11 +25,11 @@ import { limits } from "../../protocol/limits.ts";
 import type { Listed, Session } from "../../sync/session.ts";
 import type { RegisterBoard } from "../register-board.ts";
 import type { Application } from "../store.ts";
-import { type Manifest, vectorOf } from "./manifest.ts";
+import { type Manifest, type ManifestLog, vectorOf } from "./manifest.ts";
 import { type MemberOf, type Offer, offerKey, offersOf } from "./notice.ts";
 import type { SnapshotPolicy } from "./policy.ts";
 import type { SnapshotSource } from "./source.ts";
-import { unplaced } from "./unplaced.ts";
+import { isBranchOf, unplaced } from "./unplaced.ts";
 
 export interface ArrivalHost {
   readonly applied: VersionVector;
@@ -78,7 +79,7 @@ type Phase = "deciding" | "loading" | "filling" | "settled";
 
 /** What one party has listed of what it holds. */
 interface Lists {
-  logs: Map<ReplicaId, Pick<LogHead, "from" | "to">>;
+  logs: Map<ReplicaId, Pick<LogHead, "from" | "to" | "hash">>;
   logsComplete: boolean;
   /** Whose notices are there, and their numbers. */
   notices: Map<ReplicaId, number>;
@@ -118,6 +119,15 @@ export class Arrival {
     this.#lists.clear();
   }
 
+  /** Whether somebody whose log has left ours has it like that. */
+  isOfOther({ replica, seq, hash }: Pick<ManifestLog, "replica" | "seq" | "hash">): boolean {
+    for (const [session, { logs }] of this.#lists) {
+      const theirs = session.isForked(replica) ? logs.get(replica) : undefined;
+      if (theirs?.to === seq && equalBytes(theirs.hash, hash)) return true;
+    }
+    return false;
+  }
+
   /** A snapshot was taken in without having been asked for: its parts are to be brought. */
   refill(): void {
     this.#isPartial = true;
@@ -155,10 +165,10 @@ export class Arrival {
       }
     } else if (listed.kind === "heads") {
       if (lists.logsComplete) lists.logs = new Map();
-      for (const { replica, from, to } of listed.rows) {
+      for (const { replica, from, to, hash } of listed.rows) {
         // Before its own first entry nothing of a branch is missing anywhere.
         const isBranch = session.startOf(replica) !== undefined;
-        lists.logs.set(replica, { from: isBranch ? 1 : from, to });
+        lists.logs.set(replica, { from: isBranch ? 1 : from, to, hash: hash.slice() });
       }
       lists.logsComplete = listed.isComplete;
     } else {
@@ -288,8 +298,11 @@ export class Arrival {
     const { host, self } = this.#options;
     if (this.#isOutdated(manifest)) return false;
     const vector = vectorOf(manifest);
-    const replaced = unplaced(manifest, [...host.heads]);
-    if (replaced.has(self)) return false;
+    const heads = [...host.heads];
+    const replaced = unplaced(manifest, heads);
+    const mine = heads.find(({ replica }) => replica === self && replaced.has(replica));
+    // Own entries that it does not have stay, and the log with them.
+    if (mine !== undefined && isBranchOf(manifest, mine) === undefined) return false;
     const held = new Map([...this.#heldTo()].filter(([replica]) => !replaced.has(replica)));
     const reaches = ({ logs }: Lists): boolean =>
       [...logs].every(
@@ -303,7 +316,7 @@ export class Arrival {
       host.onOwnAtStake();
       return false;
     }
-    const begins = new Map([...host.heads].map(({ replica, from }) => [replica, from - 1]));
+    const begins = new Map(heads.map(({ replica, from }) => [replica, from - 1]));
     for (const [replica, base] of begins) {
       if (seqOf(vector, replica) < base && !replaced.has(replica)) return false;
     }

@@ -299,13 +299,17 @@ class Step {
     return isThere && this.#delivery.appliedTo(signer) > 0;
   }
 
-  /** The log of the same key with the same entry before the branch, as its own. */
+  /**
+   * The log of the same key with the same entry before the branch, as its own. Where the base has that
+   * entry and no hash of it is here, the only log that can have it.
+   */
   async #parentOf(
     head: LogHead,
     seq: number,
     heads: ReadonlyMap<ReplicaId, LogHead>,
   ): Promise<ReplicaId | undefined> {
     const { log } = this.#ports;
+    const untold: ReplicaId[] = [];
     try {
       const [own] = await log.hashes(head.replica, seq - 1, seq - 1);
       for (const kin of own === undefined ? [] : heads.values()) {
@@ -313,11 +317,12 @@ class Step {
         if (ownFirst(kin.branch) >= seq) continue;
         const [hash] = await log.hashes(kin.replica, seq - 1, seq - 1);
         if (hash !== undefined && own !== undefined && equalBytes(hash, own)) return kin.replica;
+        if (hash === undefined && kin.from > seq - 1) untold.push(kin.replica);
       }
     } catch (error) {
       if (!(error instanceof DamagedEntries)) throw error;
     }
-    return undefined;
+    return untold.length === 1 ? untold[0] : undefined;
   }
 
   /** Of a branch also those which it has of the logs before it. */

@@ -30,7 +30,7 @@ import type { CheckpointPorts, SnapshotEngines } from "./checkpoint.ts";
 import { decodeOperations } from "./contents.ts";
 import { Filling } from "./filling.ts";
 import { essentialsOf, type Installation } from "./install.ts";
-import { decodeManifest, type Manifest, type Stored, vectorOf } from "./manifest.ts";
+import { blobsOf, decodeManifest, type Manifest, type Stored, vectorOf } from "./manifest.ts";
 import { type MemberOf, type Offer, offerKey, offersOf } from "./notice.ts";
 import type { PendingPart } from "./pending-rows.ts";
 import { type SnapshotPolicy, snapshotPolicy } from "./policy.ts";
@@ -113,6 +113,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   readonly #foundations = new Map<ReplicaId, Installation>();
   #preparing = false;
   #hasFoundation = false;
+  /** Nobody has one: others are asked to make a snapshot. */
+  #needsFoundation = false;
   /** What was applied when somebody last asked, and since when it is that. */
   #seen = { version: -1, sinceMs: Number.NEGATIVE_INFINITY };
 
@@ -223,8 +225,9 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
 
   wantSnapshot(wants: boolean): void {
     const { desk } = this.#options;
-    if (desk.notice.wants === wants) return;
-    desk.setNotice({ ...desk.notice, wants });
+    const wantsOne = wants || this.#needsFoundation;
+    if (desk.notice.wants === wantsOne) return;
+    desk.setNotice({ ...desk.notice, wants: wantsOne });
     this.#options.host.onChanged();
   }
 
@@ -341,6 +344,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
   /** A log was taken apart, perhaps with a snapshot to begin with (`foundation`). */
   onSplit(): void {
     this.#upkeep.onSplit();
+    this.#needsFoundation = false;
     if (!this.#hasFoundation) return;
     this.#hasFoundation = false;
     this.#filling.begin();
@@ -364,7 +368,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     this.#prepare(split)
       .then((found) => {
         this.#preparing = false;
-        if (found === undefined) return;
+        this.#needsFoundation = found === undefined;
+        if (found === undefined) return this.wantSnapshot(true);
         this.#foundations.set(split.into, found);
         this.#options.replica.exchange.compare();
       })
@@ -380,7 +385,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     const row = await shelf.checkpoint();
     const own = row && decodeManifest(keyring.suite, keyring.space, row);
     const taken = await shelf.unconfirmed();
-    if (own !== undefined && !isMalformed(own)) {
+    if (own !== undefined && !isMalformed(own) && (await this.#isAtHand(own))) {
       const found = await this.#foundedOn(own, split, (await shelf.held())?.root ?? [], taken);
       if (found !== undefined) return found;
     }
@@ -407,8 +412,26 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     unconfirmed: Taken | undefined,
   ): Promise<Installation | undefined> {
     if (!isFoundation(manifest, split, [...this.heads])) return undefined;
+    if (!(await this.#isWithout(split, manifest))) return undefined;
     const given = await this.#gather(manifest);
     return given && { manifest, given, appliedAtMs: 0, root, unconfirmed };
+  }
+
+  /** Every piece of it is here: nobody else may have what is of an own checkpoint. */
+  async #isAtHand(manifest: Manifest): Promise<boolean> {
+    const { shelf } = this.#options;
+    for (const id of blobsOf(manifest)) if ((await shelf.get(id)) === undefined) return false;
+    return true;
+  }
+
+  /** Whether it has nothing of the branch under the id of the log that this is to be taken off. */
+  async #isWithout({ replica, branch, into }: Split, { logs }: Manifest): Promise<boolean> {
+    const { store, keyring } = this.#options;
+    const log = logs.find((each) => each.replica === replica);
+    if (log === undefined || log.seq < branch.seq) return true;
+    if (logs.some((each) => each.replica === into)) return true;
+    const [ours] = await store.hashes(keyring.space, replica, log.seq, log.seq);
+    return ours === undefined ? this.#arrival.isOfOther(log) : !equalBytes(ours, log.hash);
   }
 
   async fillNext(): Promise<"filled" | "not to be had" | "complete"> {
@@ -476,14 +499,9 @@ const newestIn = ({ parts }: Manifest): Stored[] =>
     .flatMap((part) => (part.kind === "channel" ? part.segments.slice(-1) : []))
     .slice(0, channelsAtOnce);
 
-/**
- * Whether a device that holds these logs can begin with it where that branch is taken off: it has none of
- * it under the log's id, and nothing is missing between it and what is held.
- */
-function isFoundation(manifest: Manifest, split: Split, heads: readonly LogHead[]): boolean {
+/** Whether nothing is missing between it and what is held of other logs. */
+function isFoundation(manifest: Manifest, { replica }: Split, heads: readonly LogHead[]): boolean {
   const vector = vectorOf(manifest);
-  const { replica, branch, into } = split;
-  if (!vector.has(into) && seqOf(vector, replica) >= branch.seq) return false;
   return heads.every((head) => {
     const begins = head.from <= ownFirst(head.branch) ? 0 : head.from - 1;
     const covered = seqOf(vector, head.replica);

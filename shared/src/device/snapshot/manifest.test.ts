@@ -113,7 +113,7 @@ describe("a manifest", () => {
     expect(isRefused).toEqual(lies.map(() => true));
     const bytes = encodeManifest(manifest);
     expect(isMalformed(decodeManifest(suite, otherSpace, bytes))).toBe(true);
-    expect(decodeManifest(suite, space, Uint8Array.of(2, ...bytes.subarray(1)))).toMatchObject({
+    expect(decodeManifest(suite, space, Uint8Array.of(3, ...bytes.subarray(1)))).toMatchObject({
       fault: "version",
     });
     for (let length = 0; length < bytes.length; length++) {

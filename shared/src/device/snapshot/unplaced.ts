@@ -1,8 +1,9 @@
 /** What a device that began above a fork does with its logs when a snapshot names the branch. */
+import { equalBytes } from "../../bytes/bytes.ts";
 import type { ReplicaId } from "../../id/id.ts";
 import { signerOf } from "../../log/branch.ts";
 import type { LogHead } from "../../log/store.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, ManifestLog } from "./manifest.ts";
 
 /**
  * Those of the logs `heads` of which nobody can say here which branch they are: the manifest names one
@@ -22,3 +23,13 @@ export function unplaced(
   }
   return found;
 }
+
+/** The branch that a log is, to its last entry, whatever it is held as. */
+export const isBranchOf = (
+  { logs }: Pick<Manifest, "logs">,
+  head: Pick<LogHead, "replica" | "to" | "hash" | "branch">,
+): ManifestLog | undefined =>
+  logs.find(
+    ({ branch, seq, hash }) =>
+      branch?.signer === signerOf(head) && seq === head.to && equalBytes(hash, head.hash),
+  );
