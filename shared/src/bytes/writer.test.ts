@@ -114,6 +114,13 @@ describe("a writer", () => {
     expect(write).toThrow(RangeError);
   });
 
+  it("writes into the buffer it is given, and hands that over when it is full", () => {
+    const buffer = new Uint8Array(3).fill(9);
+    expect(new Writer(buffer).u8(1).u16(0x0203).finish()).toBe(buffer);
+    expect([...buffer]).toEqual([1, 2, 3]);
+    expect([...new Writer(buffer).u8(7).finish()]).toEqual([7]);
+  });
+
   it("shares no byte with another that is written at the same time, nor with what it handed over", () => {
     const outer = new Writer().u8(1);
     const inner = new Writer().u8(2);

@@ -7,12 +7,16 @@ export class Writer {
   #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
 
-  /** Without a capacity it begins in a buffer that serves one such writer after the other. */
-  constructor(capacity?: number) {
-    if (capacity === undefined && spare !== undefined) {
+  /**
+   * Without a capacity it begins in a buffer that serves one such writer after the other.
+   * @param beginIn the capacity, or the caller's own buffer.
+   */
+  constructor(beginIn?: number | Uint8Array<ArrayBuffer>) {
+    if (beginIn instanceof Uint8Array) this.#buffer = beginIn;
+    else if (beginIn === undefined && spare !== undefined) {
       this.#buffer = spare;
       spare = undefined;
-    } else this.#buffer = new Uint8Array(capacity ?? spareBytes);
+    } else this.#buffer = new Uint8Array(beginIn ?? spareBytes);
   }
 
   get length(): number {

@@ -16,14 +16,14 @@ export function labelledSha256(
   let length = prefix.length;
   for (const part of parts) length += part.length;
   // Small inputs, which are nearly all, are joined where no memory is taken for them.
-  const input = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
+  const input = length <= scratch.length ? scratch : new Uint8Array(length);
   input.set(prefix);
   let at = prefix.length;
   for (const part of parts) {
     input.set(part, at);
     at += part.length;
   }
-  return sha256(input);
+  return sha256(input, length);
 }
 
 function prefixOf(label: string): Uint8Array {

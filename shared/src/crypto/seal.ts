@@ -10,13 +10,14 @@ import { bulkEntriesMin, labels } from "../log/chain.ts";
 import {
   type Entry,
   headerAad,
+  headerAadBytes,
   type HeaderFields,
   headMessage,
   type WriterSession,
 } from "../log/entry.ts";
 import { decodePlain, encodePlain, type Plain } from "../log/plain.ts";
 import type { VerifiedRun } from "../log/store.ts";
-import { countedNonce } from "./counted-nonce.ts";
+import { countedNonce, nonceBytes } from "./counted-nonce.ts";
 import type { Keyring } from "./keyring.ts";
 import type { HashedEntries, OpenedBody, SealingKey, SigningKey, Suite } from "./suite.ts";
 
@@ -110,7 +111,7 @@ export async function openEntry(
   if (nonce === undefined || entry.body.kind === "hollow") return "void";
   const key = opener.logKey(entry.epoch, place.replica, nonce);
   if (key === undefined) return "unknown epoch";
-  const bytes = await openWith(opener.suite, opener.space, await key, place, entry);
+  const bytes = await openWith(opener.suite, opener.space, await key, place, entry, newScratch());
   return readBody(bytes, place.seq);
 }
 
@@ -172,6 +173,7 @@ export async function openBodies(
   keys: readonly (SealingKey | undefined)[],
 ): Promise<OpenedBody[]> {
   const { replica, first, entries } = run;
+  const scratch = newScratch();
   const bodies: OpenedBody[] = [];
   while (bodies.length < entries.length) {
     const from = bodies.length;
@@ -180,7 +182,7 @@ export async function openBodies(
       const key = keys[index];
       const before = hashes[index - 1] ?? previous;
       const place = { replica, seq: first + index, previous: before };
-      return key === undefined ? nothing : openWith(suite, space, key, place, entry);
+      return key === undefined ? nothing : openWith(suite, space, key, place, entry, scratch);
     });
     bodies.push(...(await Promise.all(some)));
   }
@@ -189,17 +191,29 @@ export async function openBodies(
 
 const nothing: Promise<undefined> = Promise.resolve(undefined);
 
+/** Where nonce and header of one entry after the other are written, since `open` takes them at once. */
+interface Scratch {
+  readonly nonce: Uint8Array<ArrayBuffer>;
+  readonly aad: Uint8Array<ArrayBuffer>;
+}
+
+const newScratch = (): Scratch => ({
+  nonce: new Uint8Array(nonceBytes),
+  aad: new Uint8Array(headerAadBytes),
+});
+
 function openWith(
   suite: Suite,
   space: SpaceTag,
   key: SealingKey,
   { replica, seq, previous }: EntryPlace,
   { epoch, writer, body }: Entry,
+  { nonce, aad }: Scratch,
 ): Promise<OpenedBody> {
   if (body.kind === "hollow") return nothing;
   const bodyLength = body.sealed.length;
   const fields = { suite: suite.id, space, replica, seq, previous, epoch, writer, bodyLength };
-  return suite.open(key, countedNonce(seq), body.sealed, headerAad(fields));
+  return suite.open(key, countedNonce(seq, nonce), body.sealed, headerAad(fields, aad));
 }
 
 function readBody(bytes: OpenedBody, seq: number): Opened {

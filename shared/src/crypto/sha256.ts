@@ -25,8 +25,8 @@ const schedule = new Int32Array(64);
 const ending = new Uint8Array(2 * blockBytes);
 const endingView = new DataView(ending.buffer);
 
-/** 32 bytes, the caller's own. */
-export function sha256(input: Uint8Array): Uint8Array<ArrayBuffer> {
+/** 32 bytes, the caller's own. @param length of `input` that counts: a view of it costs as much as a block. */
+export function sha256(input: Uint8Array, length = input.length): Uint8Array<ArrayBuffer> {
   state[0] = 0x6a09e667;
   state[1] = 0xbb67ae85;
   state[2] = 0x3c6ef372;
@@ -35,12 +35,11 @@ export function sha256(input: Uint8Array): Uint8Array<ArrayBuffer> {
   state[5] = 0x9b05688c;
   state[6] = 0x1f83d9ab;
   state[7] = 0x5be0cd19;
-  const { length } = input;
   let at = 0;
   for (; at + blockBytes <= length; at += blockBytes) compress(input, at);
 
   const left = length - at;
-  ending.set(at === 0 ? input : input.subarray(at));
+  for (let to = 0; to < left; to++) ending[to] = byteAt(input, at + to);
   ending[left] = 0x80;
   const end = left < blockBytes - 8 ? blockBytes : 2 * blockBytes;
   endingView.setUint32(end - 8, Math.floor(length / 0x2000_0000));

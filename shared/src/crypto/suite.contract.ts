@@ -168,6 +168,26 @@ export function suiteContract(name: string, open: () => Promise<Suite>): void {
       expect(await suite.open(other, nonceOf(1), sealed, aad)).toBeUndefined();
     });
 
+    test("nonce and additional data may be written over while the body is being opened", async () => {
+      const key = await suite.deriveKey(seedOf(5), "skein/test/1", context);
+      const plains = [text("first"), text("second")];
+      const nonce = nonceOf(0);
+      const changing = aad.slice();
+      const sealed = [];
+      for (const [index, plain] of plains.entries()) {
+        changing[0] = index;
+        sealed.push(await suite.seal(key, nonceOf(index), plain, changing));
+      }
+      const opening = sealed.map((each, index) => {
+        nonce.set(nonceOf(index));
+        changing[0] = index;
+        return suite.open(key, nonce, each, changing);
+      });
+      nonce.fill(0xff);
+      changing.fill(0xff);
+      expect(await Promise.all(opening)).toEqual(plains);
+    });
+
     test("views into a larger buffer are taken for what they show", async () => {
       const buffer = ascending(300);
       const part = (from: number, length: number) => buffer.subarray(from, from + length);

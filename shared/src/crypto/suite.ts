@@ -58,7 +58,10 @@ export interface Suite extends VerifyingSuite {
     plain: Uint8Array,
     aad: Uint8Array,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** The plain, or undefined when the tag does not fit. */
+  /**
+   * The plain, or undefined when the tag does not fit. `nonce` and `aad` are taken before it returns:
+   * the caller may write the next ones into their place.
+   */
   open(
     key: SealingKey,
     nonce: Uint8Array,

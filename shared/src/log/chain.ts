@@ -9,6 +9,7 @@ import {
   type Entry,
   hashBytes,
   headerAad,
+  headerAadBytes,
   type HeaderFields,
   headMessage,
   lastSeq,
@@ -48,10 +49,11 @@ function entryHash(
   suite: VerifyingSuite,
   fields: HeaderFields,
   entry: Entry,
+  scratch: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> {
   const bodyHash =
     entry.body.kind === "sealed" ? suite.hash(labels.body, entry.body.sealed) : entry.body.hash;
-  return suite.hash(labels.entry, headerAad(fields), bodyHash);
+  return suite.hash(labels.entry, headerAad(fields, scratch), bodyHash);
 }
 
 /** The hash of every entry of `run`, given the hash of the entry before it (zeros before seq 1). */
@@ -62,10 +64,12 @@ export function chainHashes(
   previous: Uint8Array,
 ): Uint8Array<ArrayBuffer>[] {
   const hashes: Uint8Array<ArrayBuffer>[] = [];
+  const scratch = new Uint8Array(headerAadBytes);
   let last = previous;
   let seq = run.first;
   for (const entry of run.entries) {
-    const hash = entryHash(suite, headerFields(suite, space, run, seq, last, entry), entry);
+    const fields = headerFields(suite, space, run, seq, last, entry);
+    const hash = entryHash(suite, fields, entry, scratch);
     hashes.push(hash);
     last = hash;
     seq++;

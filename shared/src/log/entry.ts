@@ -68,9 +68,15 @@ export interface HeaderFields {
   readonly bodyLength: number;
 }
 
-/** The 106 bytes before bodyHash: additional data of the seal. */
-export function headerAad(fields: HeaderFields): Uint8Array<ArrayBuffer> {
-  const writer = new Writer(headerAadBytes)
+/**
+ * The 106 bytes before bodyHash: additional data of the seal.
+ * @param into where they are written, for who makes one header after the other.
+ */
+export function headerAad(
+  fields: HeaderFields,
+  into?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const writer = new Writer(into ?? headerAadBytes)
     .u8(entryVersion)
     .u8(fields.suite)
     .raw(rememberedBytes(fields.space))
