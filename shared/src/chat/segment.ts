@@ -55,6 +55,13 @@ export function sortBatch(batch: readonly Message[]): Message[] {
  * each message once (`sortBatch`). An empty list of `changed` means that all were held already.
  */
 export function insertIntoSegment(segment: Segment, batch: readonly Message[]): Insertion {
+  const first = batch[0];
+  const last = segment.messages[segment.messages.length - 1];
+  const isLarge = segment.messages.length >= segmentLimits.messagesCut;
+  if (first && last && isLarge && compareStamps(last, first) < 0) {
+    // Cut now rather than when there is no more room: what is held already is not written again.
+    return { changed: split(orderKey(first), batch), added: batch };
+  }
   const added: Message[] = [];
   const messages: Message[] = [];
   let next = 0;
