@@ -114,16 +114,24 @@ export function counted(
   before: ChannelCounts | undefined,
   added: readonly Message[],
 ): ChannelCounts {
-  const authors = new Map(before?.authors);
-  let newest = before?.newest ?? firstKey;
-  for (const message of added) {
-    const { replica, seq } = message.id;
-    const author = authors.get(replica) ?? { count: 0, seqs: [] };
-    const seqs = [...author.seqs, seq].sort((a, b) => a - b).slice(-newestSeqsMax);
-    authors.set(replica, { count: author.count + 1, seqs });
-    const key = orderKey(message);
-    if (key > newest) newest = key;
+  const seqsByAuthor = new Map<ReplicaId, number[]>();
+  for (const { id } of added) {
+    const seqs = seqsByAuthor.get(id.replica);
+    if (seqs === undefined) seqsByAuthor.set(id.replica, [id.seq]);
+    else seqs.push(id.seq);
   }
+  const authors = new Map(before?.authors);
+  for (const [replica, more] of seqsByAuthor) {
+    const { count, seqs } = authors.get(replica) ?? { count: 0, seqs: [] };
+    const newestSeqs = [...seqs, ...more].sort((a, b) => a - b).slice(-newestSeqsMax);
+    authors.set(replica, { count: count + more.length, seqs: newestSeqs });
+  }
+  const last = added[added.length - 1];
+  const keys = [
+    before?.newest ?? firstKey,
+    last === undefined ? firstKey : orderKey(last),
+  ] as const;
+  const newest = keys[0] > keys[1] ? keys[0] : keys[1];
   return { count: (before?.count ?? 0) + added.length, newest, authors };
 }
 
