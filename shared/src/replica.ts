@@ -51,7 +51,7 @@ const aheadMax = 256;
 /** What came and waits in memory to be opened: some seconds of a fast line. */
 const unopenedBytesMax = 32 * 1024 * 1024;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
-export const applyMax = 1_024;
+export const applyMax = 2_048;
 /** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
 const ownHeadEveryMs = 30_000;
 /** Everything is applied anew at most so often: whoever signs branch after branch costs no more. */
