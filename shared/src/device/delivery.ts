@@ -153,7 +153,7 @@ export class Delivery {
       if (named === undefined) return undefined;
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
-        const one = this.#kinOf(replica).find((each) => (this.#vector.get(each) ?? 0) >= seq);
+        const one = this.#outAs(replica, seq);
         if (one === undefined || (this.#needsNamed && !this.#vector.has(replica))) return undefined;
         deps.push({ replica: one, seq });
         names.push({ replica, seq });
@@ -162,11 +162,16 @@ export class Delivery {
     return { deps, named: names };
   }
 
-  /** The log itself first; then those of the same key: what it held may be a branch of its own now. */
-  #kinOf(replica: ReplicaId): readonly ReplicaId[] {
+  /**
+   * The log whose entry of that seq has come out: itself first; then those of the same key, for what it
+   * held may be a branch of its own now. Asked again and again while it has not.
+   */
+  #outAs(replica: ReplicaId, seq: number): ReplicaId | undefined {
+    const isOut = (log: ReplicaId): boolean => (this.#vector.get(log) ?? 0) >= seq;
+    if (isOut(replica)) return replica;
     const signer = this.#signers.get(replica) ?? replica;
     const branches = this.#branches.get(signer);
-    return branches === undefined ? [replica] : [replica, signer, ...branches];
+    return branches && [signer, ...branches].find(isOut);
   }
 
   #deliver(

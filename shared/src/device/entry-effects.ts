@@ -90,23 +90,24 @@ export function effectsOf(operations: readonly PlacedOperation[]): Effects {
   const updates = new Map<DocumentId, TailUpdate[]>();
   const whole = new Map<DocumentId, KeptOperation[]>();
   const parked = new Map<DocumentId, KeptOperation[]>();
-  for (const { document, nonceAt, ...operation } of operations) {
-    switch (modelOf(operation.kind)) {
+  for (const placed of operations) {
+    const { document } = placed;
+    switch (modelOf(placed.kind)) {
       case "channel": {
-        const message = messageFrom(operation);
+        const message = messageFrom(placed);
         if (message !== undefined) listIn(messages, document).push(message);
         break;
       }
       case "tail": {
-        const update = updateFrom(operation, nonceAt);
+        const update = updateFrom(placed, placed.nonceAt);
         if (update !== undefined) listIn(updates, document).push(update);
         break;
       }
       case "whole":
-        listIn(whole, document).push(operation);
+        listIn(whole, document).push(kept(placed));
         break;
       case "parked":
-        listIn(parked, document).push(operation);
+        listIn(parked, document).push(kept(placed));
         break;
       case "clock":
         break;
@@ -114,6 +115,11 @@ export function effectsOf(operations: readonly PlacedOperation[]): Effects {
   }
   return { messages, updates, operations: whole, parked };
 }
+
+const kept = (placed: PlacedOperation): KeptOperation => {
+  const { id, lamport, kind, payload, hash, deps, timeMs, appliedAtMs } = placed;
+  return { id, lamport, kind, payload, hash, deps, timeMs, appliedAtMs };
+};
 
 function messageFrom(operation: KeptOperation): KeptMessage | undefined {
   const { id, lamport, appliedAtMs } = operation;

@@ -11,6 +11,7 @@ import { ifBranch } from "../log/branch.ts";
 import type { Entry, Run } from "../log/entry.ts";
 import type { Plain } from "../log/plain.ts";
 import type { OpenedEntry } from "./delivery.ts";
+import type { WriterNonces } from "./store.ts";
 
 /** Operations whose payload begins with a peer reference (docs/protocol.md section 4.3). */
 const peerKinds: ReadonlySet<number> = new Set([0x20, 0x40]);
@@ -53,6 +54,8 @@ export async function openEntries(
 
   const results = await openRun(opening.keyring, run, (seq) => nonces.get(seq));
   const opened: OpenedEntry[] = [];
+  /** Neighbours mostly refer to their own session alone, and share what they are told of it. */
+  const alone = new Map<number, WriterNonces>();
   for (const [index, result] of results.entries()) {
     const seq = first + index;
     const [entry, hash, openedAt] = [entries[index], run.hashes[index], openedAts[index]];
@@ -61,10 +64,11 @@ export async function openEntries(
     }
     if (result === "unknown epoch") return { opened, unknownEpoch: entry.epoch };
     const plain = typeof result === "string" ? undefined : result;
-    const own = new Map<number, Uint8Array>();
-    for (const at of new Set([openedAt, ...peerOrigins(plain, seq)])) {
-      const nonce = await nonceAt(opening, replica, at, nonces);
-      if (nonce !== undefined) own.set(at, nonce);
+    const others = peerOrigins(plain, seq).filter((at) => at !== openedAt);
+    let own = others.length === 0 ? alone.get(openedAt) : undefined;
+    if (own === undefined) {
+      own = await noncesAt(opening, replica, [openedAt, ...others], nonces);
+      if (others.length === 0) alone.set(openedAt, own);
     }
     opened.push({ replica, seq, hash, plain, nonces: own, openedAt, ...ifBranch(run.branch) });
   }
@@ -84,6 +88,20 @@ function peerOrigins(plain: Plain | undefined, seq: number): number[] {
     if (!isMalformed(distance) && distance < seq) origins.push(seq - distance);
   }
   return origins;
+}
+
+async function noncesAt(
+  opening: Opening,
+  replica: ReplicaId,
+  seqs: readonly number[],
+  nonces: Map<number, Uint8Array>,
+): Promise<WriterNonces> {
+  const found = new Map<number, Uint8Array>();
+  for (const seq of seqs) {
+    const nonce = await nonceAt(opening, replica, seq, nonces);
+    if (nonce !== undefined) found.set(seq, nonce);
+  }
+  return found;
 }
 
 async function nonceAt(
