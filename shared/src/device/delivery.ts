@@ -38,6 +38,8 @@ export interface DeliveredEntry {
   readonly lamport: number;
 }
 
+type Resolved = Pick<DeliveredEntry, "deps" | "named">;
+
 export class Delivery {
   #version: number;
   readonly #vector: Map<ReplicaId, number>;
@@ -124,28 +126,44 @@ export class Delivery {
   /** Everything that can come out now, at most `countMax`, in causal order. */
   take(countMax: number): DeliveredEntry[] {
     const delivered: DeliveredEntry[] = [];
-    let progress = true;
-    while (progress && delivered.length < countMax) {
-      progress = false;
-      for (const [replica, queue] of this.#queues) {
-        while (delivered.length < countMax) {
-          const entry = queue[0];
-          if (entry === undefined || !this.#isAdmitted(replica)) break;
-          const resolved = this.#resolve(entry);
-          if (resolved === undefined) break;
-          queue.shift();
-          delivered.push(this.#deliver(entry, resolved));
-          progress = true;
-        }
-        if (queue.length === 0) this.#queues.delete(replica);
-      }
+    /** Logs by the signer whose entries their next one waits for. */
+    const waiting = new Map<ReplicaId, readonly ReplicaId[]>();
+    const toTry = [...this.#queues.keys()];
+    // Grows while it is walked: who waited is tried again behind the others.
+    for (const replica of toTry) {
+      const before = delivered.length;
+      const missing = this.#takeFrom(replica, delivered, countMax);
+      if (missing !== undefined) waiting.set(missing, [...(waiting.get(missing) ?? []), replica]);
+      if (delivered.length === before) continue;
+      const signer = this.#signerOf(replica);
+      toTry.push(...(waiting.get(signer) ?? []));
+      waiting.delete(signer);
     }
     if (delivered.length > 0) this.#version++;
     return delivered;
   }
 
-  /** Full ids of the entry's dependencies, or undefined while one has not come out. */
-  #resolve(entry: OpenedEntry): Pick<DeliveredEntry, "deps" | "named"> | undefined {
+  /** The same of one log, added to `delivered`. Returns whose entry it waits for, as far as known. */
+  #takeFrom(
+    replica: ReplicaId,
+    delivered: DeliveredEntry[],
+    countMax: number,
+  ): ReplicaId | undefined {
+    const queue = this.#queues.get(replica) ?? [];
+    while (delivered.length < countMax && this.#isAdmitted(replica)) {
+      const entry = queue[0];
+      if (entry === undefined) break;
+      const resolved = this.#resolve(entry);
+      if (typeof resolved !== "object") return resolved;
+      queue.shift();
+      delivered.push(this.#deliver(entry, resolved));
+    }
+    if (queue.length === 0) this.#queues.delete(replica);
+    return undefined;
+  }
+
+  /** Full ids of the entry's dependencies. While one has not come out: whose it is, as far as known. */
+  #resolve(entry: OpenedEntry): Resolved | ReplicaId | undefined {
     const deps: Dependency[] = [];
     const names: Dependency[] = [];
     for (const { replica: prefix, seq } of entry.plain?.deps ?? []) {
@@ -154,7 +172,8 @@ export class Delivery {
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
         const one = this.#outAs(replica, seq);
-        if (one === undefined || (this.#needsNamed && !this.#vector.has(replica))) return undefined;
+        const isThere = one !== undefined && (!this.#needsNamed || this.#vector.has(replica));
+        if (!isThere) return this.#signerOf(replica);
         deps.push({ replica: one, seq });
         names.push({ replica, seq });
       }
@@ -164,20 +183,21 @@ export class Delivery {
 
   /**
    * The log whose entry of that seq has come out: itself first; then those of the same key, for what it
-   * held may be a branch of its own now. Asked again and again while it has not.
+   * held may be a branch of its own now.
    */
   #outAs(replica: ReplicaId, seq: number): ReplicaId | undefined {
     const isOut = (log: ReplicaId): boolean => (this.#vector.get(log) ?? 0) >= seq;
     if (isOut(replica)) return replica;
-    const signer = this.#signers.get(replica) ?? replica;
+    const signer = this.#signerOf(replica);
     const branches = this.#branches.get(signer);
     return branches && [signer, ...branches].find(isOut);
   }
 
-  #deliver(
-    entry: OpenedEntry,
-    { deps, named }: Pick<DeliveredEntry, "deps" | "named">,
-  ): DeliveredEntry {
+  #signerOf(replica: ReplicaId): ReplicaId {
+    return this.#signers.get(replica) ?? replica;
+  }
+
+  #deliver(entry: OpenedEntry, { deps, named }: Resolved): DeliveredEntry {
     const { replica, seq } = entry;
     this.#vector.set(replica, seq);
     for (const dependency of deps) {
