@@ -2,7 +2,7 @@
  * The ids of docs/protocol.md section 2, as branded lower-case hexadecimal text: they serve as map
  * keys everywhere and become bytes only in codecs. Parse them at the border, trust them inside.
  */
-import { fromHex, toHex } from "../bytes/bytes.ts";
+import { equalBytes, fromHex, toHex } from "../bytes/bytes.ts";
 import { Malformed } from "../bytes/malformed.ts";
 
 declare const brand: unique symbol;
@@ -41,8 +41,17 @@ export const idBytes = {
 
 const parse = (bytes: Uint8Array, length: number): string => {
   if (bytes.length !== length) throw new Malformed(`id of ${bytes.length} bytes, not ${length}`);
-  return toHex(bytes);
+  const slot = ((bytes[0] ?? 0) + 4 * (bytes[1] ?? 0) + length) % seenMax;
+  const seen = seenBySlot[slot];
+  if (seen !== undefined && equalBytes(seen.bytes, bytes)) return seen.text;
+  const text = toHex(bytes);
+  seenBySlot[slot] = { bytes: bytes.slice(), text };
+  return text;
 };
+
+/** Entry after entry names the same few ids: they share one text each, found sooner than it is made. */
+const seenBySlot: { readonly bytes: Uint8Array; readonly text: string }[] = [];
+const seenMax = 1_024;
 
 export const spaceTag = (bytes: Uint8Array) => parse(bytes, idBytes.space) as SpaceTag;
 export const replicaId = (bytes: Uint8Array) => parse(bytes, idBytes.replica) as ReplicaId;
