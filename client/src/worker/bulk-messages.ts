@@ -4,16 +4,16 @@
  * page as much as it saves.
  */
 import { Reader } from "@skein/shared/bytes/reader.ts";
-import { Writer } from "@skein/shared/bytes/writer.ts";
+import { varintLength, Writer } from "@skein/shared/bytes/writer.ts";
 import { isMalformed } from "@skein/shared/bytes/malformed.ts";
 import type { HashedEntries, OpenedBody, SealingKey } from "@skein/shared/crypto/suite.ts";
 import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { signerOf } from "@skein/shared/log/branch.ts";
-import { bodyBytes, type Entry, hashBytes } from "@skein/shared/log/entry.ts";
+import { type Entry, hashBytes } from "@skein/shared/log/entry.ts";
 import type { CheckedRun, PlacedRun } from "@skein/shared/log/suite.ts";
 import {
+  entriesLength,
   entriesOfItems,
-  itemHeadBytesMax,
   readItems,
   writeEntries,
 } from "@skein/shared/protocol/items.ts";
@@ -62,7 +62,9 @@ export function packCheck(id: number, placed: PlacedRun, publicKey: Uint8Array):
   const { space, run, previous } = placed;
   const { first, entries, signature } = run;
   const replica = signerOf(run);
-  const writer = writerFor(entries, publicKey.length + signature.length + 16);
+  const numbers = varintLength(publicKey.length) + varintLength(signature.length);
+  const besideBytes = hashBytes + numbers + publicKey.length + signature.length;
+  const writer = writerFor(entries, besideBytes);
   writer.fixed(previous, hashBytes).bytes(publicKey).bytes(signature);
   writeEntries(writer, first, entries, undefined);
   return { kind: "check", id, space, replica, first, bytes: writer.finish() };
@@ -145,7 +147,7 @@ export function unpackOpened(answer: FromBulk & { readonly kind: "opened" }): Op
 }
 
 function writerFor(entries: readonly Entry[], besideBytes: number): Writer {
-  return new Writer(bodyBytes({ entries }) + entries.length * itemHeadBytesMax + besideBytes);
+  return new Writer(entriesLength(entries, undefined) + besideBytes);
 }
 
 function entriesFrom(reader: Reader, first: number): readonly Entry[] {

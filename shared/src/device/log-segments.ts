@@ -14,9 +14,9 @@ import { decode, type Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { chainHashes } from "../log/chain.ts";
-import { bodyBytes, type Entry, type Run, signatureBytes } from "../log/entry.ts";
+import { type Entry, type Run, signatureBytes } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
-import { entriesOfItems, itemHeadBytesMax, readItems, writeEntries } from "../protocol/items.ts";
+import { entriesLength, entriesOfItems, readItems, writeEntries } from "../protocol/items.ts";
 
 /** A row of `segments`. Its key holds the seq of its first entry. */
 export interface Segment {
@@ -49,8 +49,7 @@ export interface StoredRun {
 
 /** One group of a segment. */
 export function packRun({ first, entries, signature }: Omit<Run, "replica">): Uint8Array {
-  const size = bodyBytes({ entries }) + entries.length * itemHeadBytesMax + signatureBytes + 3;
-  const writer = new Writer(size);
+  const writer = new Writer(entriesLength(entries, undefined) + signatureBytes);
   writeEntries(writer, first, entries, undefined);
   return writer.fixed(signature, signatureBytes).finish();
 }

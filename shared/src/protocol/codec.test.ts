@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concatBytes, fromHex, toHex } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
+import { Writer } from "../bytes/writer.ts";
 import { epochId, registerName, replicaId, spaceTag } from "../id/id.ts";
 import type { Entry, Run } from "../log/entry.ts";
 import {
@@ -13,6 +14,7 @@ import {
   runOfFrame,
 } from "./codec.ts";
 import { codeOfFault } from "./codes.ts";
+import { entriesLength, writeEntries } from "./items.ts";
 import { limits } from "./limits.ts";
 import type { Frame, Item } from "./messages.ts";
 
@@ -130,6 +132,17 @@ describe("a run", () => {
       fc.property(runs, (run) => {
         const row = encodeItems(run.first, run.entries);
         expect(decodeItems(run.first, row)).toEqual(run.entries);
+      }),
+    );
+  });
+
+  it("takes as many bytes as were counted beforehand", () => {
+    fc.assert(
+      fc.property(runs, fc.boolean(), (run, isKnown) => {
+        const epochBefore = isKnown ? run.entries[0]?.epoch : undefined;
+        const writer = new Writer();
+        writeEntries(writer, run.first, run.entries, epochBefore);
+        expect(entriesLength(run.entries, epochBefore)).toBe(writer.length);
       }),
     );
   });

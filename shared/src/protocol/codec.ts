@@ -7,13 +7,13 @@ import { Malformed } from "../bytes/malformed.ts";
 import { decode, type Reader } from "../bytes/reader.ts";
 import { varintLength, Writer } from "../bytes/writer.ts";
 import type { EpochId, ReplicaId } from "../id/id.ts";
-import { bodyBytes, type Entry, type Run, signatureBytes } from "../log/entry.ts";
+import { type Entry, type Run, signatureBytes } from "../log/entry.ts";
 import { type FrameByType, type FrameType, layouts } from "./frames.ts";
 import {
   assertBodyLength,
   assertDistance,
+  entriesLength,
   entriesOfItems,
-  itemHeadBytesMax,
   readItems,
   writeEntries,
 } from "./items.ts";
@@ -48,8 +48,11 @@ export function frameOfRun(log: number, epochOfAlias: EpochId, run: Run): Uint8A
   ) {
     return entryFrame(log, run, only.writer.distance, only.body.sealed);
   }
-  const capacity = 64 + signatureBytes + bodyBytes(run) + run.entries.length * itemHeadBytesMax;
-  const writer = new Writer(capacity).u8(layouts.entries.number).varint(log).varint(run.first);
+  const numbers = 1 + varintLength(log) + varintLength(run.first);
+  const writer = new Writer(numbers + entriesLength(run.entries, epochOfAlias) + signatureBytes)
+    .u8(layouts.entries.number)
+    .varint(log)
+    .varint(run.first);
   writeEntries(writer, run.first, run.entries, epochOfAlias);
   return finish(writer.fixed(run.signature, signatureBytes));
 }
@@ -77,7 +80,7 @@ export function runOfFrame(
 
 /** Entries of a run as one row of a store: `list(item)` whose first item names its epoch. */
 export function encodeItems(first: number, entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
-  const writer = new Writer();
+  const writer = new Writer(entriesLength(entries, undefined));
   writeEntries(writer, first, entries, undefined);
   return writer.finish();
 }

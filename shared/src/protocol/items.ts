@@ -4,7 +4,7 @@
  */
 import { Malformed } from "../bytes/malformed.ts";
 import type { Reader } from "../bytes/reader.ts";
-import type { Writer } from "../bytes/writer.ts";
+import { varintLength, type Writer } from "../bytes/writer.ts";
 import { bytesOfId, epochId, type EpochId, idBytes } from "../id/id.ts";
 import {
   type Entry,
@@ -18,9 +18,6 @@ import type { Item } from "./messages.ts";
 
 const flags = { hollow: 1, opens: 2, epoch: 4 } as const;
 const flagsAll = flags.hollow | flags.opens | flags.epoch;
-
-/** Most bytes of an item beside its body: flags, epoch, nonce, length and, if hollow, hash. */
-export const itemHeadBytesMax = 1 + idBytes.epoch + sessionNonceBytes + 3 + hashBytes;
 
 /** Writes `items`, the first of which has seq `first`. */
 export function writeItems(writer: Writer, first: number, items: readonly Item[]): void {
@@ -45,6 +42,20 @@ export function writeEntries(
     writeItem(writer, seq++, entry, entry.epoch === epoch ? undefined : entry.epoch);
     epoch = entry.epoch;
   }
+}
+
+/** How many bytes `writeEntries` writes: a writer that knows copies no long run twice. */
+export function entriesLength(entries: readonly Entry[], epochBefore: EpochId | undefined): number {
+  let length = varintLength(entries.length);
+  let before = epochBefore;
+  for (const { epoch, writer, body } of entries) {
+    length += 1 + (epoch === before ? 0 : idBytes.epoch);
+    before = epoch;
+    length += writer.kind === "opens" ? sessionNonceBytes : varintLength(writer.distance);
+    if (body.kind === "hollow") length += varintLength(body.length) + hashBytes;
+    else length += varintLength(body.sealed.length) + body.sealed.length;
+  }
+  return length;
 }
 
 /** Items whose first has seq `first`; bodies, hashes and nonces are views of the input. */
