@@ -36,7 +36,7 @@ import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
 import { type Branch, ifBranch, signerOf } from "./log/branch.ts";
 import { zeroHash } from "./log/chain.ts";
 import { DamagedEntries } from "./log/damage.ts";
-import { lastSeq } from "./log/entry.ts";
+import { lastSeq, runEntriesMax } from "./log/entry.ts";
 import type { LogHead, Split, SplitOff, StoredRegister, VerifiedRun } from "./log/store.ts";
 import type { VerifyingSuite } from "./log/suite.ts";
 import { codes } from "./protocol/codes.ts";
@@ -46,8 +46,11 @@ import { Effects } from "./sync/effects.ts";
 import { Exchange, type ExchangeHost, type LogsSplit } from "./sync/exchange.ts";
 import type { Listed, Session } from "./sync/session.ts";
 
-/** Entries of one log that may wait for their past in memory. */
-const aheadMax = 256;
+/**
+ * Entries of one log that may wait for their past in memory: a full run, so that the next one is opened
+ * while it is applied.
+ */
+const aheadMax = runEntriesMax;
 /** What came and waits in memory to be opened: some seconds of a fast line. */
 const unopenedBytesMax = 32 * 1024 * 1024;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */

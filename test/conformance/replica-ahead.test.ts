@@ -64,7 +64,7 @@ describe("a replica with entries that cannot be delivered", () => {
     const reader = await newTab();
     const replica = await reader.lead();
 
-    const count = 700;
+    const count = 1_500;
     for (const run of await logOf(author, count)) {
       const [outcome] = await reader.store.append(space.tag, [run]);
       if (outcome?.kind !== "held") throw new Error("it continues the log");
@@ -72,7 +72,7 @@ describe("a replica with entries that cannot be delivered", () => {
       replica.onHeld(run);
       await Promise.resolve();
     }
-    await vi.waitFor(() => expect(replica.ahead).toBe(256), { timeout: 10_000 });
+    await vi.waitFor(() => expect(replica.ahead).toBe(1_024), { timeout: 10_000 });
     expect(replica.unapplied).toBe(count);
 
     admitted.add(author.replicaId);

@@ -90,7 +90,7 @@ const attemptsAMinuteMax = 60;
 /** Of one tab. What wants to be called every 10 ms for a second does not wait: it spins. */
 const alarmsASecondMax = 100;
 /** Entries of one log read ahead of delivery: a full run beyond the mark at which reading stops. */
-const aheadMax = 256 + limits.runEntriesMax;
+const aheadMax = 2 * limits.runEntriesMax;
 
 export class Books {
   /** Shown as waiting: committed on the device that wrote it. */
