@@ -51,13 +51,12 @@ export class SimDevice {
     this.relays = relays;
     this.devices = devices;
     this.replica = replicaIdOf(ground.suite, pair.publicKey);
-    this.disk = new SimDisk(ground);
-    this.disk.onCommit = (commit) => {
+    this.disk = new SimDisk(ground, (commit) => {
       books.committed(this, commit);
       if (!this.#lacksOwn || !this.hasOwnLog) return;
       this.#lacksOwn = false;
       if (!books.hasForked) ground.struck("own log taken back");
-    };
+    });
     this.logLock = new SimLock(ground);
     books.know(this);
   }

@@ -42,14 +42,15 @@ export class SimDisk {
   readonly durable = new Map<ReplicaId, number>();
   /** The same without what was lost when the profile was put back. */
   readonly durableEver = new Map<ReplicaId, number>();
-  onCommit: (commit: Commit) => void = () => {};
   readonly #ground: Ground;
+  readonly #onCommit: (commit: Commit) => void;
   #disk = newDisk();
   /** Heads that were written relaxed, after which nothing strict was. */
   readonly #unsynced = new Map<ReplicaId, number>();
 
-  constructor(ground: Ground) {
+  constructor(ground: Ground, onCommit: (commit: Commit) => void) {
     this.#ground = ground;
+    this.#onCommit = onCommit;
   }
 
   /** A tab's connection: it stops with the tab. */
@@ -132,7 +133,7 @@ export class SimDisk {
       }
       this.#unsynced.clear();
     }
-    if (commit.length > 0) this.onCommit(commit);
+    if (commit.length > 0) this.#onCommit(commit);
   }
 }
 

@@ -229,59 +229,69 @@ export class SimTab {
     });
   }
 
+  /**
+   * By `Object.assign`: V8 makes a function that is assigned to a property where it is written in its
+   * old generation, as if it were a class's method, and with it a whole world outlives its seed.
+   */
   #listen(): void {
     const { tab } = this;
     const { store } = tab;
     const apply = store.apply.bind(store);
-    store.apply = (space, epoch, before, entries, after) => {
-      this.#books.learn(entries);
-      return apply(space, epoch, before, entries, after);
-    };
     const repair = store.repair.bind(store);
-    store.repair = async (space, run) => {
-      const outcome = await repair(space, run);
-      if (outcome === "repaired") this.#ground.struck("mended in place");
-      return outcome;
-    };
     const readSpares = store.readSpares.bind(store);
-    store.readSpares = async (...range) => {
-      const run = await readSpares(...range);
-      if (run !== undefined) this.#ground.fire("second copy read");
-      return run;
-    };
     const onSplit = tab.onSplit.bind(tab);
-    tab.onSplit = (...logs) => {
-      this.#ground.struck("log taken apart");
-      onSplit(...logs);
+    const watched: Partial<Tab["store"]> = {
+      apply: (space, epoch, before, entries, after) => {
+        this.#books.learn(entries);
+        return apply(space, epoch, before, entries, after);
+      },
+      repair: async (space, run) => {
+        const outcome = await repair(space, run);
+        if (outcome === "repaired") this.#ground.struck("mended in place");
+        return outcome;
+      },
+      readSpares: async (...range) => {
+        const run = await readSpares(...range);
+        if (run !== undefined) this.#ground.fire("second copy read");
+        return run;
+      },
     };
-    tab.onHoles = () => this.#ground.fire("damage noticed");
-    tab.onApply = (entries, before) => {
-      this.#books.applied(this, entries, before);
-      this.device.applied(this);
+    const hearing: Partial<Tab> = {
+      onSplit: (...logs) => {
+        this.#ground.struck("log taken apart");
+        onSplit(...logs);
+      },
+      onHoles: () => this.#ground.fire("damage noticed"),
+      onApply: (entries, before) => {
+        this.#books.applied(this, entries, before);
+        this.device.applied(this);
+      },
+      onStoredBy: (session, seq) => this.#books.stored(this, session, seq),
+      onOwnHead: (head) => this.device.broadcast(this, head),
+      onChange: () => this.look(),
+      onBoard: (replica) => {
+        this.#books.receipts(this, replica);
+        const verdicts = tab.board.notices.get(replica)?.verdicts ?? [];
+        if (verdicts.some(({ agrees }) => agrees)) this.#ground.fire("snapshot confirmed");
+        if (verdicts.some(({ agrees }) => !agrees)) {
+          this.#ground.violated("an honest snapshot was refused");
+        }
+      },
+      onWhispered: (publicKey, whisper) => this.#hearWhisper(publicKey, whisper),
+      onFenced: () => this.device.fenced(this),
+      onOrder: async (...order) => {
+        const bytes = await signedOrder(this.#ground, ...order);
+        const { tag } = this.#ground.space;
+        const answers = await Promise.all(
+          this.#links.flatMap(
+            ({ link }) => link?.request(tag, { type: "truncate", order: bytes }) ?? [],
+          ),
+        );
+        return answers.some(({ kind }) => kind === "done");
+      },
     };
-    tab.onStoredBy = (session, seq) => this.#books.stored(this, session, seq);
-    tab.onOwnHead = (head) => this.device.broadcast(this, head);
-    tab.onChange = () => this.look();
-    tab.onBoard = (replica) => {
-      this.#books.receipts(this, replica);
-      const verdicts = tab.board.notices.get(replica)?.verdicts ?? [];
-      if (verdicts.some(({ agrees }) => agrees)) this.#ground.fire("snapshot confirmed");
-      if (verdicts.some(({ agrees }) => !agrees)) {
-        this.#ground.violated("an honest snapshot was refused");
-      }
-    };
-    tab.onWhispered = (publicKey, whisper) => this.#hearWhisper(publicKey, whisper);
-    tab.onFenced = () => this.device.fenced(this);
-    tab.onOrder = async (...order) => {
-      const bytes = await signedOrder(this.#ground, ...order);
-      const { tag } = this.#ground.space;
-      const answers = await Promise.all(
-        this.#links.flatMap(
-          ({ link }) => link?.request(tag, { type: "truncate", order: bytes }) ?? [],
-        ),
-      );
-      return answers.some(({ kind }) => kind === "done");
-    };
+    Object.assign(store, watched);
+    Object.assign(tab, hearing);
   }
 
   async #lead(turn: number, shown: ReturnType<Books["shownBy"]>): Promise<void> {
@@ -309,13 +319,16 @@ export class SimTab {
   /** What is published can be had, when it is; relays may lose it later. */
   #watchNotices(desk: RegisterDesk): void {
     const setNotice = desk.setNotice.bind(desk);
-    desk.setNotice = (notice) => {
-      if (notice.published !== desk.notice.published) {
-        const checked = this.#books.published(this.device, notice);
-        checked.catch((error: unknown) => this.#ground.bug(error));
-      }
-      setNotice(notice);
+    const watched: Partial<RegisterDesk> = {
+      setNotice: (notice) => {
+        if (notice.published !== desk.notice.published) {
+          const checked = this.#books.published(this.device, notice);
+          checked.catch((error: unknown) => this.#ground.bug(error));
+        }
+        setNotice(notice);
+      },
     };
+    Object.assign(desk, watched);
   }
 
   #arm(): void {
