@@ -49,14 +49,13 @@ function copyOf(value: object, copyPart: (part: unknown) => unknown): object {
   return isPlain(value) ? copyOfPlain(value, copyPart) : value;
 }
 
-/** Several times as fast as by way of entries, for the many small records of a bulk row. */
+/** Copied whole first, which keeps the shape that engines know, for the many small records of a bulk row. */
 function copyOfPlain(value: object, copyPart: (part: unknown) => unknown): object {
-  const source = value as Record<string, unknown>;
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(source)) {
-    const part = copyPart(source[key]);
-    if (key !== "__proto__") copy[key] = part;
-    else Object.defineProperty(copy, key, { value: part, enumerable: true });
+  const copy: Record<string, unknown> = { ...value };
+  for (const key in copy) {
+    const part = copy[key];
+    const own = copyPart(part);
+    if (own !== part) copy[key] = own;
   }
   return copy;
 }
