@@ -12,7 +12,6 @@ import { covers } from "../clock/version-vector.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import {
   isSameHead,
-  type LogHead,
   type Split,
   type StoredRegister,
   type VerifiedRun,
@@ -21,11 +20,9 @@ import { signerOf } from "../log/branch.ts";
 import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
-import { beginningWith, partOf } from "./key.ts";
-import { beginLog } from "./log-beginning.ts";
+import { beginningWith } from "./key.ts";
 import { splitLog } from "./log-split.ts";
-import { headOf, type HeadRow } from "./segment-rows.ts";
-import { isBranchOf, unplaced } from "./snapshot/unplaced.ts";
+import type { HeadRow } from "./segment-rows.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -44,14 +41,7 @@ import type { PendingPart } from "./snapshot/pending-rows.ts";
 import { dropSpares, putSpare, readSpares } from "./spares.ts";
 import { stores } from "./stores.ts";
 import { replaceTail } from "./tail-rows.ts";
-
-/** A row of `writers`. */
-interface WriterRow {
-  readonly lamport: number;
-  readonly named: ReadonlyMap<ReplicaId, number>;
-  /** The log has forked: own entries go on in that branch. */
-  readonly next?: ReplicaId;
-}
+import { forgetNamed, goOnIn, writerRow, type WriterRow } from "./writer-rows.ts";
 
 const leaderEpochKey = "epoch";
 
@@ -211,7 +201,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     before: AppliedState,
     installation: Installation,
   ): Promise<Installing> {
-    const { prepare, install, installedStores } = await loadInstall();
+    const { prepare, beginLogs, install, Forked, installedStores } = await loadInstall();
     const prepared = prepare(this.#suite, installation);
     if (isMalformed(prepared)) return "refused";
     const { manifest } = installation;
@@ -223,7 +213,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     const body = async (tx: Writing): Promise<Application> => {
       const { version } = await appliedOf(tx, space);
       if (version !== before.version) return "moved";
-      await this.#beginLogs(tx, space, prepared);
+      await beginLogs(tx, this.#suite, space, prepared);
       tx.put(stores.applied, space, await install(tx, space, prepared, version + 1));
       return "applied";
     };
@@ -243,7 +233,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     isOwn: boolean,
     foundation?: Installation,
   ): Promise<TakenApart> {
-    const { begin, install, prepare, installedStores } = await loadInstall();
+    const { begin, beginLogs, install, prepare, Forked, installedStores } = await loadInstall();
     const prepared = foundation && prepare(this.#suite, foundation);
     if (prepared !== undefined && isMalformed(prepared)) return { kind: "stuck" };
     const scope = [stores.applied, stores.writers, ...appendingStores, ...installedStores];
@@ -263,7 +253,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
         await begin(tx, space);
         tx.put(stores.applied, space, { ...nothingApplied, version });
       } else if (isApplied && prepared !== undefined) {
-        await this.#beginLogs(tx, space, prepared);
+        await beginLogs(tx, this.#suite, space, prepared);
         tx.put(stores.applied, space, await install(tx, space, prepared, version));
         const [rest, held] = [
           await readHead(tx, space, replica),
@@ -279,28 +269,6 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     } catch (error) {
       if (error instanceof Forked) return { kind: "stuck" };
       throw error;
-    }
-  }
-
-  async #beginLogs(tx: Writing, space: SpaceTag, { manifest }: Installation): Promise<void> {
-    const rows = await tx.range(stores.heads, beginningWith(space));
-    const heads = rows.map(({ key, value }) => headOf(partOf<ReplicaId>(key, 1), value as HeadRow));
-    const moved = unplaced(manifest, heads);
-    for (const head of heads.filter(({ replica }) => moved.has(replica))) {
-      const { replica } = head;
-      const writer = await writerRow(tx, space, replica);
-      if (writer !== undefined && writer.next === undefined) {
-        const into = isBranchOf(manifest, head);
-        if (into === undefined) throw new Forked();
-        await goOnIn(tx, space, replica, { replica: into.replica, to: into.seq });
-      }
-      const { from, before } = beginningWith(space, replica);
-      tx.deleteRange(stores.segments, from, before);
-      tx.delete(stores.heads, [space, replica]);
-    }
-    for (const log of manifest.logs) {
-      const begun = await beginLog(tx, this.#suite, space, log);
-      if (begun.kind === "fork") throw new Forked();
     }
   }
 
@@ -346,40 +314,6 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
  * waited for but promises.
  */
 const loadInstall = () => import("./snapshot/install.ts");
-
-/** Ends an installation without effect. */
-class Forked extends Error {}
-
-const writerRow = async (
-  tx: Reading,
-  space: SpaceTag,
-  replica: ReplicaId,
-): Promise<WriterRow | undefined> =>
-  (await tx.get(stores.writers, [space, replica])) as WriterRow | undefined;
-
-/** What own entries named of the log was its branch: of what stands there now they have named nothing. */
-async function forgetNamed(tx: Writing, space: SpaceTag, replica: ReplicaId): Promise<void> {
-  for (const { key, value } of await tx.range(stores.writers, beginningWith(space))) {
-    const row = value as WriterRow;
-    const named = new Map(row.named);
-    if (named.delete(replica)) tx.put(stores.writers, key, { ...row, named });
-  }
-}
-
-/** What this device appended to the log is the branch now, and so is what it appends next. */
-async function goOnIn(
-  tx: Writing,
-  space: SpaceTag,
-  replica: ReplicaId,
-  branch: Pick<LogHead, "replica" | "to">,
-): Promise<void> {
-  const held = await writerRow(tx, space, replica);
-  const { lamport, named } = held ?? { lamport: 0, named: new Map<ReplicaId, number>() };
-  const left: WriterRow = { lamport, named, next: branch.replica };
-  const grown: WriterRow = { lamport, named: new Map([...named, [branch.replica, branch.to]]) };
-  tx.put(stores.writers, [space, replica], left);
-  tx.put(stores.writers, [space, branch.replica], grown);
-}
 
 /** Whether all logs are held from their beginning: a branch from its own first entry. */
 async function holdsAll(tx: Reading, space: SpaceTag): Promise<boolean> {

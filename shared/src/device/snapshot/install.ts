@@ -10,13 +10,16 @@ import { orderKey } from "../../chat/order-key.ts";
 import type { Message } from "../../crdt/op/channel.ts";
 import type { BlobId, DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
 import type { VerifyingSuite } from "../../log/suite.ts";
-import { beginningWith } from "../key.ts";
+import { beginningWith, partOf } from "../key.ts";
 import type { Writing } from "../kv.ts";
+import { beginLog } from "../log-beginning.ts";
 import { type ChannelCounts, channelCounts, placeMessages } from "../message-rows.ts";
 import { keepOperation } from "../operation-rows.ts";
 import { replayParked } from "../projection.ts";
+import { headOf, type HeadRow } from "../segment-rows.ts";
 import type { AppliedState } from "../store.ts";
 import { stores } from "../stores.ts";
+import { goOnIn, writerRow } from "../writer-rows.ts";
 import {
   decodeMessages,
   decodeOperations,
@@ -44,6 +47,7 @@ import {
 } from "./pending-rows.ts";
 import { putTaken, type Taken } from "./shelf.ts";
 import { beginBehindSnapshot, putSnapshot, restartTails } from "./tail-beginnings.ts";
+import { isBranchOf, unplaced } from "./unplaced.ts";
 
 /** A snapshot as a device begins with it. */
 export interface Installation {
@@ -179,6 +183,40 @@ export const installedStores = [
   stores.pending,
   stores.checkpoints,
 ] as const;
+
+/** Ends an installation without effect: another entry is held where one of the manifest's logs ends. */
+export class Forked extends Error {}
+
+/**
+ * Lets logs begin where the manifest says. What is held of one whose branch only the manifest can tell
+ * makes way; an own one that is a branch to its last entry goes on as that. Throws `Forked`.
+ */
+export async function beginLogs(
+  tx: Writing,
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  { manifest }: Installation,
+): Promise<void> {
+  const rows = await tx.range(stores.heads, beginningWith(space));
+  const heads = rows.map(({ key, value }) => headOf(partOf<ReplicaId>(key, 1), value as HeadRow));
+  const moved = unplaced(manifest, heads);
+  for (const head of heads.filter(({ replica }) => moved.has(replica))) {
+    const { replica } = head;
+    const writer = await writerRow(tx, space, replica);
+    if (writer !== undefined && writer.next === undefined) {
+      const into = isBranchOf(manifest, head);
+      if (into === undefined) throw new Forked();
+      await goOnIn(tx, space, replica, { replica: into.replica, to: into.seq });
+    }
+    const { from, before } = beginningWith(space, replica);
+    tx.deleteRange(stores.segments, from, before);
+    tx.delete(stores.heads, [space, replica]);
+  }
+  for (const log of manifest.logs) {
+    const begun = await beginLog(tx, suite, space, log);
+    if (begun.kind === "fork") throw new Forked();
+  }
+}
 
 /**
  * Replaces all that is derived from the space's entries by what the manifest says of those under its
