@@ -10,12 +10,7 @@
 import { isMalformed } from "../bytes/malformed.ts";
 import { covers } from "../clock/version-vector.ts";
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
-import {
-  isSameHead,
-  type Split,
-  type StoredRegister,
-  type VerifiedRun,
-} from "../log/store.ts";
+import { isSameHead, type Split, type StoredRegister, type VerifiedRun } from "../log/store.ts";
 import { signerOf } from "../log/branch.ts";
 import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
