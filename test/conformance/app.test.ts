@@ -48,6 +48,10 @@ async function joined(tab: Tab, link: string): Promise<Space> {
   return spaceOf(tab, tag);
 }
 
+/** What is written from then on is for all of them. */
+const untilMembers = (space: Space, count: number) =>
+  vi.waitFor(() => expect(space.members.get()).toHaveLength(count), eventually);
+
 const general = (space: Space) => {
   const [first] = space.channels.get();
   if (first === undefined) throw new Error("no channel");
@@ -66,6 +70,7 @@ describe("two devices and a relay", () => {
       eventually,
     );
     expect(there.name.get()).toBe("Garden");
+    await untilMembers(here, 2);
 
     const [anas, bens] = [await general(here), await general(there)];
     const posted = await anas.post("Hello");
@@ -96,6 +101,7 @@ describe("two devices and a relay", () => {
         () => expect(space.sync.get()).toMatchObject({ waiting: 0, equal: true }),
         eventually,
       );
+    await untilMembers(spaceOf(ana.tab, tag), 2);
     await settled(spaceOf(ana.tab, tag));
     await settled(spaceOf(ben.tab, tag));
 
@@ -154,6 +160,7 @@ describe("tabs of one device", () => {
     const ben = await member("Ben");
     const there = await joined(ben.tab, await inviteFrom(spaceOf(tabs[1] ?? ana.tab, tag)));
     const bens = await general(there);
+    for (const tab of tabs) await untilMembers(spaceOf(tab, tag), 2);
 
     await Promise.all(
       channels.flatMap((channel, tab) => [1, 2, 3].map((n) => channel.post(`${tab}.${n}`))),
@@ -720,7 +727,7 @@ describe("message info", () => {
     const url = await inviteFrom(here);
     const ben = await member("Ben");
     const bens = await general(await joined(ben.tab, url));
-    await vi.waitFor(() => expect(here.members.get()).toHaveLength(2), eventually);
+    await untilMembers(here, 2);
     const anas = await general(here);
     const posted = await anas.post("before Cy");
     if (posted.kind !== "posted") throw new Error(posted.kind);
@@ -731,7 +738,7 @@ describe("message info", () => {
 
     const cy = await member("Cy");
     const cys = await general(await joined(cy.tab, url));
-    await vi.waitFor(() => expect(here.members.get()).toHaveLength(3), eventually);
+    await untilMembers(here, 3);
     expect(receipt.get()).toMatchObject({ level: "read", read: 1, of: 1 });
     expect(
       anas
@@ -751,7 +758,7 @@ describe("message info", () => {
     const url = await inviteFrom(here);
     const [ben, cy] = [await member("Ben"), await member("Cy")];
     const theirs = [await joined(ben.tab, url), await joined(cy.tab, url)];
-    await vi.waitFor(() => expect(here.members.get()).toHaveLength(3), eventually);
+    await untilMembers(here, 3);
     cy.tab.close();
     const anas = await general(here);
     const posted = await anas.post("Hello");

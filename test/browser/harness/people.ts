@@ -1,5 +1,10 @@
 /** The usual company: people on devices of their own, in one space, over one relay. */
-import type { Browser, BrowserContext, BrowserContextOptions } from "@playwright/test";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  expect,
+} from "@playwright/test";
 import { type DeviceTab, openTab } from "./device.ts";
 import type { RelayProcess } from "./relay-process.ts";
 
@@ -28,6 +33,8 @@ export interface Pair {
   readonly link: string;
 }
 
+const widthOfPhonesMax = 640;
+
 /** Ana founded a space, and Ben joined it with her link. */
 export async function pairUp(
   browser: Browser,
@@ -39,5 +46,8 @@ export async function pairUp(
   const link = await ana.tab.invite();
   const ben = await arrive(browser, relay, "Ben", options);
   await ben.tab.join(link);
+  // What she writes from then on is for him, too. On a phone nobody sees the list beside a note.
+  const isPhone = (options.viewport?.width ?? widthOfPhonesMax) < widthOfPhonesMax;
+  if (!isPhone) await expect(ana.tab.members).toContainText("Ben");
   return { ana, ben, link };
 }
