@@ -662,6 +662,7 @@ interface TruncationVector {
     readonly publicKey: string;
     readonly seq: number;
     readonly hash: string;
+    readonly branch?: { readonly signer: string; readonly seq: number; readonly hash: string };
   }[];
   readonly bytes: readonly Field[];
 }
@@ -678,11 +679,12 @@ describe("the order to let go of", () => {
     const admin = fromHex(vector.signer.public);
     const order = taken(await verifyTruncation(openSsl, space, admin, bytes));
     expect(order.number).toBe(vector.number);
-    const bases = order.bases.map(({ replica, publicKey, seq, hash }) => ({
+    const bases = order.bases.map(({ replica, publicKey, seq, hash, branch }) => ({
       replica,
       publicKey: toHex(publicKey),
       seq,
       hash: toHex(hash),
+      ...(branch && { branch: { ...branch, hash: toHex(branch.hash) } }),
     }));
     expect(bases).toEqual(vector.logs);
 

@@ -175,6 +175,26 @@ describe("of a snapshot", () => {
     ]);
   });
 
+  it("a manifest that names a branch, and its canonical digest", () => {
+    const {
+      branch,
+      bytes,
+      canonicalDigest: digest,
+    } = named<{
+      readonly branch: string;
+      readonly bytes: readonly Field[];
+      readonly canonicalDigest: string;
+    }>("manifest with a branch");
+    const space = spaceTag(fieldOf(bytes, "space tag"));
+    const manifest = known(decodeManifest(suite, space, bytesOf(bytes)));
+    expect(toHex(encodeManifest(manifest))).toBe(hexOf(bytes));
+    expect(toHex(canonicalDigest(suite, manifest))).toBe(digest);
+    const log = manifest.logs.find((log) => log.branch !== undefined);
+    const signer = manifest.logs.find(({ seq }) => seq === 5)?.replica;
+    expect(log).toMatchObject({ replica: branch, seq: 7, branch: { signer, seq: 4 } });
+    expect(log?.branch?.parent).toBe(signer);
+  });
+
   it("where a channel may be cut", async () => {
     const { replica, index, seqsTo, boundaries } = named<{
       readonly replica: string;
