@@ -155,3 +155,73 @@ describe("a snapshot of a log that has forked", () => {
     expect(world.bugs).toEqual([]);
   });
 });
+
+describe("a device that came in by a snapshot", () => {
+  /** Who wrote before, an owner who has published it, and a copy of the first that is still to write. */
+  async function beginPublished() {
+    const snapshots = await beginWithSnapshots();
+    const { world, relay, device } = snapshots;
+    const owner = await device({ witnesses: 0 });
+    const one = await device(passive);
+    for (const each of [owner, one]) await each.connect(relay);
+    await one.post(...numbered(1, 5));
+    await world.until(() => show([owner], numbered(1, 5)));
+    const copy = await copyOf(one.disk);
+    // It knows that the relay had its log up to there, and what it writes since is its own.
+    const two = () => device(passive, false, { disk: copy, pair: one.pair, ownStoredTo: 5 });
+    return { ...snapshots, owner, one, two };
+  }
+
+  it("begins with it anew where a log is taken apart that went on since", async () => {
+    // Which branch leaves goes by their hashes.
+    for (let taken = 0, round = 0; taken === 0; round++) {
+      if (round === 20) throw new Error("nobody takes anything apart");
+      const { world, relay, device, owner, one, two: copy } = await beginPublished();
+      await owner.post(...numbered(6, 30));
+      await world.until(() => published(owner) !== undefined);
+      const newcomer = await device(passive);
+      await newcomer.connect(relay);
+      await world.until(() => newcomer.tab.arrivals.length === 1);
+      await one.post("one 1", "one 2");
+      await world.until(() => show([newcomer], [...numbered(1, 30), "one 1", "one 2"]));
+      const two = await copy();
+      await two.post("two 1");
+      await two.connect(relay);
+      const all = [owner, one, two, newcomer];
+      const texts = [...numbered(1, 30), "one 1", "one 2", "two 1"];
+      await world.until(() => show(all, texts));
+      await two.post("two 2");
+      await one.post("one 3");
+      await newcomer.post("hello");
+      await world.until(() => show(all, [...texts, "two 2", "one 3", "hello"]));
+      await world.until(() => newcomer.tab.keeper?.phase === "settled");
+      taken += newcomer.tab.splits.length;
+      expect(world.bugs).toEqual([]);
+    }
+  });
+
+  it("that has the branch under the log's id is put right by the next one", async () => {
+    for (let round = 0; round < 3; round++) {
+      const { world, relay, device, owner, one, two: copy } = await beginPublished();
+      await one.post("one 1", "one 2");
+      await owner.post(...numbered(6, 30));
+      const texts = [...numbered(1, 30), "one 1", "one 2"];
+      await world.until(() => show([owner], texts));
+      await world.until(() => published(owner) !== undefined);
+      const newcomer = await device(passive);
+      await newcomer.connect(relay);
+      await world.until(() => newcomer.tab.arrivals.length === 1);
+      const two = await copy();
+      await two.post("two 1");
+      await two.connect(relay);
+      await world.until(() => show([owner, one, two], [...texts, "two 1"]));
+      await world.until(() => show([newcomer], [...texts, "two 1"]));
+      await newcomer.post("hello");
+      await one.post("one 3");
+      await two.post("two 2");
+      const more = [...texts, "two 1", "hello", "one 3", "two 2"];
+      await world.until(() => show([owner, one, two, newcomer], more));
+      expect(world.bugs).toEqual([]);
+    }
+  });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isMalformed } from "../../bytes/malformed.ts";
 import { orderKey } from "../../chat/order-key.ts";
+import { branchIdOf } from "../../log/branch.ts";
 import {
   clock,
   documents,
@@ -17,6 +18,8 @@ import {
   decodeManifest,
   encodeManifest,
   type Manifest,
+  type ManifestBranch,
+  type ManifestLog,
   type Part,
 } from "./manifest.ts";
 import { Checkpointer, SealedHistory, suite, writers } from "./sealed-history.contract.ts";
@@ -118,6 +121,45 @@ describe("a manifest", () => {
     });
     for (let length = 0; length < bytes.length; length++) {
       expect(isMalformed(decodeManifest(suite, space, bytes.subarray(0, length)))).toBe(true);
+    }
+  });
+
+  it("of logs that have forked names the branches, and nothing that is none", async () => {
+    const manifest = await made();
+    const [log, other] = manifest.logs;
+    if (log === undefined || other === undefined) throw new Error("there are two logs");
+    const named = (branch: Omit<ManifestBranch, "signer">, seq = 7): ManifestLog => {
+      const whole = { signer: log.replica, ...branch };
+      return { ...log, replica: branchIdOf(suite, whole), seq, branch: whole };
+    };
+    const withBranch = (branch: ManifestLog, ...more: ManifestLog[]): Manifest => ({
+      ...manifest,
+      logs: [...manifest.logs, branch, ...more].sort((a, b) => (a.replica < b.replica ? -1 : 1)),
+    });
+    const hash = filled(32, 0x61);
+    const good = withBranch(named({ seq: 3, hash, parent: log.replica }));
+    expect(decodeManifest(suite, space, encodeManifest(good))).toEqual(good);
+    const first = withBranch(named({ seq: 1, hash, parent: undefined }));
+    expect(decodeManifest(suite, space, encodeManifest(first))).toEqual(first);
+    expect(canonicalDigest(suite, good)).not.toEqual(canonicalDigest(suite, first));
+    const inner = named({ seq: 3, hash, parent: log.replica });
+    const lies = [
+      withBranch(named({ seq: 8, hash, parent: log.replica })),
+      withBranch(named({ seq: 3, hash, parent: other.replica })),
+      // Its parent ends before, or begins behind.
+      withBranch(named({ seq: log.seq + 2, hash, parent: log.replica }, log.seq + 3)),
+      withBranch(inner, named({ seq: 2, hash: filled(32, 0x62), parent: inner.replica })),
+    ];
+    for (const lie of lies) {
+      expect(isMalformed(decodeManifest(suite, space, encodeManifest(lie)))).toBe(true);
+    }
+    const bytes = encodeManifest(manifest);
+    expect(isMalformed(decodeManifest(suite, space, Uint8Array.of(2, ...bytes.subarray(1))))).toBe(
+      true,
+    );
+    const branched = encodeManifest(good);
+    for (let length = 0; length < branched.length; length++) {
+      expect(isMalformed(decodeManifest(suite, space, branched.subarray(0, length)))).toBe(true);
     }
   });
 });
