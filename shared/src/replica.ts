@@ -13,8 +13,8 @@
  *     its causal past applied; each entry once (device/store.ts 2 to 4).
  *  2. The delivery clock that is published never names more than is applied.
  *  3. A deposed leader changes nothing and sends nothing.
- *  4. What is opened ahead of delivery is at most `aheadMax` entries of each log and the run that
- *     goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
+ *  4. What is opened ahead of delivery is at most `aheadMax` entries and `aheadBytesMax` of each log,
+ *     `waitingBytesMax` of all, and of each log the run that goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
  *  5. While parts of a snapshot are still to come the delivery clock stays where it was.
  */
 import { Delivery, readyOf } from "./device/delivery.ts";
@@ -23,6 +23,7 @@ import type { Gate } from "./device/gate.ts";
 import { Unopened } from "./device/unopened.ts";
 import type { RegisterDesk } from "./device/register-desk.ts";
 import type { Installation } from "./device/snapshot/install.ts";
+import { unplaced } from "./device/snapshot/unplaced.ts";
 import type {
   Application as Outcome,
   AppliedState,
@@ -51,6 +52,9 @@ import type { Listed, Session } from "./sync/session.ts";
  * while it is applied.
  */
 const aheadMax = runEntriesMax;
+/** The same in bytes, of one log and of all, before the run that goes beyond. */
+const aheadBytesMax = 2 * 1024 * 1024;
+const waitingBytesMax = 32 * 1024 * 1024;
 /** What came and waits in memory to be opened: some seconds of a fast line. */
 const unopenedBytesMax = 32 * 1024 * 1024;
 /** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
@@ -381,7 +385,10 @@ export class Replica implements ExchangeHost {
 
   #ownStored(session: Session, seq: number): void {
     this.#options.host.onOwnStored(session, seq);
-    if (!session.durable || seq < this.#sparesDroppedTo + sparesMany) return;
+    // Who lists more than there is has another branch, and says nothing of ours.
+    const isOurs =
+      seq <= this.exchange.holdings.to(this.#ownLog) && !session.isForked(this.#ownLog);
+    if (!session.durable || !isOurs || seq < this.#sparesDroppedTo + sparesMany) return;
     this.#sparesDroppedTo = seq;
     const { store, tag } = this.#options;
     this.#effects.start(
@@ -458,8 +465,7 @@ export class Replica implements ExchangeHost {
     if (this.#deposed || this.#loading.has(replica) || this.#unknownEpochs.has(replica)) return;
     const first = this.#delivery.nextSeq(replica);
     const head = this.exchange.holdings.head(replica);
-    if (head === undefined || head.to < first || this.#delivery.waiting(replica) >= aheadMax)
-      return;
+    if (head === undefined || head.to < first || this.#isFullOf(replica)) return;
     if (head.branch !== undefined && !this.#isRooted(head, head.branch)) return;
     const atHand = this.#unopened.take(replica, first);
     if (atHand !== undefined) return this.#open(atHand);
@@ -482,6 +488,17 @@ export class Replica implements ExchangeHost {
         // The exchange has heard of it, asks others, and tells when it is mended.
         if (!(error instanceof DamagedEntries)) this.#failed(error);
       },
+    );
+  }
+
+  /** What waits for its past may wait for ever, and there may be many logs of it (invariant 4). */
+  #isFullOf(replica: ReplicaId): boolean {
+    const count = this.#delivery.waiting(replica);
+    if (count === 0) return false;
+    return (
+      count >= aheadMax ||
+      this.#delivery.waitingBytes(replica) >= aheadBytesMax ||
+      this.#delivery.waitingBytes() >= waitingBytesMax
     );
   }
 
@@ -677,7 +694,8 @@ export class Replica implements ExchangeHost {
   /** Where the branch was applied under the log's id, everything is applied anew. */
   async #takeApart(split: Split): Promise<SplitOff> {
     const { store, tag, leaderEpoch, host } = this.#options;
-    let off: SplitOff = { kind: "moved" };
+    let off = { kind: "moved" } as SplitOff;
+    let replaced: ReadonlySet<ReplicaId> = new Set();
     const now = this.#options.env.clock.now();
     await this.install(async (before) => {
       const isAnew = (before.vector.get(split.replica) ?? 0) >= split.branch.seq;
@@ -688,14 +706,26 @@ export class Replica implements ExchangeHost {
         store.takeApart(tag, leaderEpoch, before, split, isOwn, foundation);
       let taken = await takeApart();
       const foundation = taken.kind === "stuck" ? host.foundation(split) : undefined;
-      if (foundation !== undefined) taken = await takeApart(foundation);
+      if (foundation !== undefined) {
+        replaced = unplaced(foundation.manifest, [...this.exchange.holdings.logs.values()]);
+        taken = await takeApart(foundation);
+      }
       if (isAnew && taken.kind === "split") this.#anewAtMs = now;
       if (taken.kind === "fenced") return "fenced";
       if (taken.kind !== "split") return "moved";
       off = taken;
       return "applied";
     });
+    if (off.kind === "split") await this.replaced(replaced);
     return off;
+  }
+
+  /** A snapshot has taken the place of these logs: the store may hold less of them now. */
+  async replaced(logs: ReadonlySet<ReplicaId>): Promise<void> {
+    if (logs.size === 0) return;
+    const { store, tag } = this.#options;
+    const heads = await store.heads(tag);
+    if (!this.#deposed) this.exchange.replaced(heads.filter(({ replica }) => logs.has(replica)));
   }
 
   /** No part of a snapshot is missing any more. */

@@ -264,7 +264,8 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     for (const { sinceMs, told } of this.#holes.values()) {
       if (!told) wake = Math.min(wake, sinceMs + holeToldAfterMs);
     }
-    if (!this.core.isIntroduced) wake = Math.min(wake, this.#metAtMs + comesInAfterMs);
+    const waits = !this.core.isIntroduced && !this.#comesIn && this.#isMet;
+    if (waits) wake = Math.min(wake, this.#metAtMs + comesInAfterMs);
     return Math.min(wake, this.#forks.wakeAtMs(this.#lookedAtMs));
   }
 
@@ -354,16 +355,21 @@ export class LeaderSpace implements ReplicaHost, Sleeper {
     return this.#snapshots.keeper.foundation(split);
   }
 
+  /** Somebody is there to fetch from. */
+  get #isMet(): boolean {
+    return [...this.replica.exchange.sessions].some((session) => session.isFollowing);
+  }
+
   /** A newcomer says who they are once everything is here. See `SpaceCore.introduce`. */
   #comeIn(): void {
     const { core, replica } = this;
     if (core.isIntroduced || this.#comesIn) return;
-    const sessions = [...replica.exchange.sessions];
-    if (!sessions.some((session) => session.isFollowing)) return;
+    if (!this.#isMet) return;
     const now = this.#nowMs();
     this.#metAtMs = Math.min(this.#metAtMs, now);
     const { missing, unknownDevices } = this.#backlog();
-    const hasAll = missing + unknownDevices === 0 && sessions.some((session) => session.equal);
+    const isLevel = [...replica.exchange.sessions].some((session) => session.equal);
+    const hasAll = missing + unknownDevices === 0 && isLevel;
     if (!hasAll && now < this.#metAtMs + comesInAfterMs) return;
     this.#comesIn = true;
     this.#effects.start(core.introduce(), () => {});

@@ -46,6 +46,8 @@ export class Delivery {
   readonly #frontier: Map<ReplicaId, number>;
   #lamport: number;
   readonly #queues = new Map<ReplicaId, OpenedEntry[]>();
+  readonly #bytes = new Map<ReplicaId, number>();
+  #bytesInAll = 0;
   /** Known replicas by the prefix that dependencies use. */
   readonly #byPrefix = new Map<ReplicaPrefix, ReplicaId[]>();
   /** Where each branch begins: the seq before its own first entry. */
@@ -57,15 +59,7 @@ export class Delivery {
   /** Whose entries may come out: others wait, their log is kept. */
   readonly #isAdmitted: (replica: ReplicaId) => boolean;
 
-  /** Of the log that is named something has to have come out as well, whoever fulfils the dependency. */
-  readonly #needsNamed: boolean;
-
-  constructor(
-    applied: AppliedState,
-    isAdmitted: (replica: ReplicaId) => boolean,
-    needsNamed = false,
-  ) {
-    this.#needsNamed = needsNamed;
+  constructor(applied: AppliedState, isAdmitted: (replica: ReplicaId) => boolean) {
     this.#version = applied.version;
     this.#vector = new Map(applied.vector);
     this.#frontier = new Map(applied.frontier.map(({ replica, seq }) => [replica, seq]));
@@ -97,6 +91,11 @@ export class Delivery {
     return this.#queues.get(replica)?.length ?? 0;
   }
 
+  /** Bytes of what waits of one log, or of all. */
+  waitingBytes(replica?: ReplicaId): number {
+    return replica === undefined ? this.#bytesInAll : (this.#bytes.get(replica) ?? 0);
+  }
+
   /** A log exists: dependencies may name it. @param branch if it is one. */
   know(replica: ReplicaId, branch?: Branch): void {
     if (branch !== undefined && !this.#begins.has(replica)) {
@@ -121,6 +120,12 @@ export class Delivery {
     const queue = this.#queues.get(entry.replica);
     if (queue === undefined) this.#queues.set(entry.replica, [entry]);
     else queue.push(entry);
+    this.#count(entry.replica, bytesOf(entry));
+  }
+
+  #count(replica: ReplicaId, bytes: number): void {
+    this.#bytesInAll += bytes;
+    this.#bytes.set(replica, (this.#bytes.get(replica) ?? 0) + bytes);
   }
 
   /** Everything that can come out now, at most `countMax`, in causal order. */
@@ -156,6 +161,7 @@ export class Delivery {
       const resolved = this.#resolve(entry);
       if (typeof resolved !== "object") return resolved;
       queue.shift();
+      this.#count(replica, -bytesOf(entry));
       delivered.push(this.#deliver(entry, resolved));
     }
     if (queue.length === 0) this.#queues.delete(replica);
@@ -172,8 +178,9 @@ export class Delivery {
       // Two ids with one prefix take 2^32 replicas or a grinder; waiting for both is right for both.
       for (const replica of named) {
         const one = this.#outAs(replica, seq);
-        const isThere = one !== undefined && (!this.#needsNamed || this.#vector.has(replica));
-        if (!isThere) return this.#signerOf(replica);
+        // Of the log that is named something has come out, too: snapshots keep the names, and name their
+        // own logs only.
+        if (one === undefined || !this.#vector.has(replica)) return this.#signerOf(replica);
         deps.push({ replica: one, seq });
         names.push({ replica, seq });
       }
@@ -214,6 +221,12 @@ export class Delivery {
     this.#lamport = Math.max(this.#lamport, lamport);
     return { entry, deps, named, lamport };
   }
+}
+
+function bytesOf({ plain }: OpenedEntry): number {
+  let bytes = 0;
+  for (const { payload } of plain?.operations ?? []) bytes += payload.length;
+  return bytes;
 }
 
 /** The entry as it is applied. */

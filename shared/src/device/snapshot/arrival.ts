@@ -91,6 +91,10 @@ export class Arrival {
   readonly #lists = new Map<Session, Lists>();
   /** Snapshots that were of no use, by `offerKey`: tried again from then on. */
   readonly #uselessUntilMs = new Map<string, number>();
+  /** Those that were passed over because somebody lists a branch which they do not name. */
+  readonly #passedOver = new Set<string>();
+  /** Nothing better is to be had. */
+  #takesOutdated = false;
   /** Those that were tried since something is to be decided: each once, or deciding might never end. */
   readonly #tried = new Set<string>();
   #phase: Phase;
@@ -232,6 +236,15 @@ export class Arrival {
       (replica) => host.memberOf(replica) ?? (replica as string as MemberId),
     );
     if (offer !== undefined) return this.#load(offer);
+    // Nobody may ever name that branch: better a log that goes on forked than no way in.
+    if (isBelow && this.#passedOver.size > 0 && !this.#takesOutdated) {
+      this.#takesOutdated = true;
+      for (const key of this.#passedOver) {
+        this.#tried.delete(key);
+        this.#uselessUntilMs.delete(key);
+      }
+      return this.decide();
+    }
     // Nothing better than the entries themselves, as far as anybody has them.
     this.#options.host.wantSnapshot(isBelow || this.#isPartial);
     this.#rest();
@@ -256,6 +269,8 @@ export class Arrival {
   #rest(): void {
     const { env, policy } = this.#options;
     this.#tried.clear();
+    this.#passedOver.clear();
+    this.#takesOutdated = false;
     this.#enter(this.#isPartial ? "filling" : "settled");
     if (this.#isPartial) this.#fillAtMs = env.clock.now() + policy.againAfterMs;
   }
@@ -285,6 +300,10 @@ export class Arrival {
     const { source, host } = this.#options;
     const manifest = await source.manifest(offer);
     if (manifest === undefined || manifest === "void" || this.#closed) return false;
+    if (!this.#takesOutdated && this.#isOutdated(manifest)) {
+      this.#passedOver.add(offerKey(offer));
+      return false;
+    }
     if (!this.#isProgress(manifest)) return false;
     const best = () => this.#best(host.memberOf);
     return (await host.install(offer, manifest, best)) === "applied";
@@ -296,7 +315,6 @@ export class Arrival {
    */
   #isProgress(manifest: Manifest): boolean {
     const { host, self } = this.#options;
-    if (this.#isOutdated(manifest)) return false;
     const vector = vectorOf(manifest);
     const heads = [...host.heads];
     const replaced = unplaced(manifest, heads);

@@ -193,9 +193,7 @@ class Step {
     this.#ports = ports;
     this.#base = base;
     const applied = appliedStateOf(base ?? { logs: [], frontier: [], lamport: 0 }, 0);
-    // Operations are kept with the names of what they depend on, and a manifest names only its own logs.
-    const needsNamed = true;
-    this.#delivery = new Delivery(applied, (replica) => ports.gate.admitted(replica), needsNamed);
+    this.#delivery = new Delivery(applied, (replica) => ports.gate.admitted(replica));
     for (const { replica, hash, branch } of base?.logs ?? []) {
       this.#hashes.set(replica, hash);
       if (branch !== undefined) this.#branches.set(replica, branch);

@@ -19,7 +19,7 @@ import { replayParked } from "../projection.ts";
 import { headOf, type HeadRow } from "../segment-rows.ts";
 import type { AppliedState } from "../store.ts";
 import { stores } from "../stores.ts";
-import { goOnIn, writerRow } from "../writer-rows.ts";
+import { forgetNamed, goOnIn, writerRow } from "../writer-rows.ts";
 import {
   decodeMessages,
   decodeOperations,
@@ -210,7 +210,9 @@ export async function beginLogs(
     }
     const { from, before } = beginningWith(space, replica);
     tx.deleteRange(stores.segments, from, before);
+    tx.deleteRange(stores.sessions, from, before);
     tx.delete(stores.heads, [space, replica]);
+    await forgetNamed(tx, space, replica);
   }
   for (const log of manifest.logs) {
     const begun = await beginLog(tx, suite, space, log);

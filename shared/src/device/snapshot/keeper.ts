@@ -46,6 +46,7 @@ export interface KeptReplica {
   /** Entries that are held and not applied. */
   readonly unapplied: number;
   install(fill: (before: AppliedState) => Promise<Application>): Promise<Application>;
+  replaced(logs: ReadonlySet<ReplicaId>): Promise<void>;
   completed(): void;
 }
 
@@ -315,11 +316,7 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
       return installing === "refused" || installing === "forked" ? "moved" : installing;
     });
     if (outcome !== "applied") return "unusable";
-    const replaced = unplaced(manifest, before);
-    if (replaced.size > 0) {
-      const heads = await store.heads(space);
-      replica.exchange.replaced(heads.filter((head) => replaced.has(head.replica)));
-    }
+    await replica.replaced(unplaced(manifest, before));
     this.#filling.begin();
     host.onArrived(author, witnesses.length);
     return "applied";
@@ -347,6 +344,8 @@ export class SnapshotKeeper implements ArrivalHost, UpkeepHost {
     this.#needsFoundation = false;
     if (!this.#hasFoundation) return;
     this.#hasFoundation = false;
+    // What it begins with has taken the place of what was published, on the shelf.
+    this.#upkeep.withdraw();
     this.#filling.begin();
     this.#arrival.refill();
   }

@@ -150,6 +150,12 @@ describe("a manifest", () => {
       withBranch(named({ seq: log.seq + 2, hash, parent: log.replica }, log.seq + 3)),
       withBranch(inner, named({ seq: 2, hash: filled(32, 0x62), parent: inner.replica })),
     ];
+    const many = Array.from({ length: 32 }, (_, at) =>
+      named({ seq: 1, hash: filled(32, 0x80 + at), parent: undefined }),
+    );
+    const most = withBranch(named({ seq: 1, hash, parent: undefined }), ...many.slice(2));
+    expect(isMalformed(decodeManifest(suite, space, encodeManifest(most)))).toBe(false);
+    lies.push(withBranch(named({ seq: 1, hash, parent: undefined }), ...many.slice(1)));
     for (const lie of lies) {
       expect(isMalformed(decodeManifest(suite, space, encodeManifest(lie)))).toBe(true);
     }

@@ -113,6 +113,8 @@ const formats = { plain: 1, branched: 2 } as const;
 const kindNumbers = { channel: 1, engine: 2, operations: 3, parked: 4 } as const;
 const labels = { manifest: "skein/manifest/1", part: "skein/manifest-part/1" } as const;
 
+/** Nobody takes more of others; whoever has some of their own has a few beside. */
+const logsOfKeyMax = 2 * limits.branchesMax;
 /** Documents with something in them, times their kinds of parts. */
 const partsMax = 262_144;
 /** A channel of some sixty million messages. */
@@ -286,6 +288,12 @@ function readLogs(suite: VerifyingSuite, reader: Reader, format: number): Manife
   const logs = read.map(({ log }) => log);
   if (format === formats.plain) return logs;
   if (logs.every(({ branch }) => branch === undefined)) throw new Malformed("it names no branch");
+  const counts = new Map<ReplicaId, number>();
+  for (const log of logs) {
+    const count = (counts.get(signerOf(log)) ?? 0) + 1;
+    if (count > logsOfKeyMax) throw new Malformed("more branches of one key than anybody takes");
+    counts.set(signerOf(log), count);
+  }
   return read.map(({ log, parentAt }) => {
     if (log.branch === undefined || parentAt === undefined) return log;
     const parent = logs[parentAt];

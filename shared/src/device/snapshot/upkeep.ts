@@ -21,7 +21,7 @@ import { objectKeyBytes, sealObject } from "../../crypto/sealed-object.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import type { Env } from "../../env.ts";
 import type { BlobId, ReplicaId, SpaceTag } from "../../id/id.ts";
-import { ifBranch, ownFirst } from "../../log/branch.ts";
+import { ifBranch, ownFirst, signerOf } from "../../log/branch.ts";
 import type { TruncationRow } from "../../log/truncation.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Session } from "../../sync/session.ts";
@@ -105,7 +105,9 @@ export class Upkeep {
    */
   readonly #atMs = new Map<Job, number>();
   #lookAtMs = Number.NEGATIVE_INFINITY;
-  #mayBeOutdated = true;
+  /** Counts what may have made the published one outdated; how many of these were looked at. */
+  #splits = 1;
+  #splitsChecked = 0;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then also these have been asked whether they keep everything. */
   #renewedWith = new WeakSet<Session>();
@@ -127,8 +129,15 @@ export class Upkeep {
 
   /** A log was taken apart: a snapshot from before may have its branch under the log's id. */
   onSplit(): void {
-    this.#mayBeOutdated = true;
+    this.#splits++;
     this.look();
+  }
+
+  /** What was published is no longer kept here. */
+  withdraw(): void {
+    const { desk, host } = this.#options;
+    desk.setNotice({ ...desk.notice, published: undefined });
+    host.onChanged();
   }
 
   get busy(): boolean {
@@ -196,7 +205,7 @@ export class Upkeep {
     const { policy, host } = this.#options;
     switch (job) {
       case "check":
-        return this.#mayBeOutdated;
+        return this.#splitsChecked < this.#splits;
       case "publish":
         return (
           host.mayWrite &&
@@ -307,14 +316,13 @@ export class Upkeep {
 
   /** Takes back what was published if it is of logs that have been taken apart since. */
   async #check(): Promise<boolean> {
-    const { desk, shelf, suite, space, host } = this.#options;
-    this.#mayBeOutdated = false;
+    const { desk, shelf, suite, space } = this.#options;
+    const splits = this.#splits;
     const held = desk.notice.published && (await shelf.held());
     const manifest = held && decodeManifest(suite, space, held.manifest);
-    if (manifest === undefined || isMalformed(manifest)) return true;
-    if (await this.#isOfOurLogs(manifest)) return true;
-    desk.setNotice({ ...desk.notice, published: undefined });
-    host.onChanged();
+    const isKnown = manifest !== undefined && !isMalformed(manifest);
+    if (isKnown && !(await this.#isOfOurLogs(manifest))) this.withdraw();
+    this.#splitsChecked = splits;
     return true;
   }
 
@@ -483,8 +491,12 @@ export class Upkeep {
     const replayed = await this.#reach(target, taken !== undefined);
     if (replayed === undefined || this.#closed) return pass();
     if (!isSameVector(vectorOf(replayed), target)) return pass();
-    // Of another branch of a log: that is no fault of its author's.
-    if (!isOfSameLogs(replayed, manifest)) return pass(this.#againAtMs(patience));
+    // Of another branch of a log: that is no fault of its author's. Once all know of the fork nobody
+    // comes in by it, and it covers nothing.
+    if (!isOfSameLogs(replayed, manifest)) {
+      if (await this.#isForkKnown(replayed, manifest)) this.#useless.add(offerKey(offer));
+      return pass(this.#againAtMs(patience));
+    }
     const agrees = equalBytes(canonicalDigest(suite, replayed), offer.digest);
     if (taken !== undefined) {
       // As yet this would say no more than that one author agrees with themselves.
@@ -499,6 +511,17 @@ export class Upkeep {
     host.onChanged();
     if (!agrees) host.onTrouble({ kind: "disputed", author: offer.author, digest: offer.digest });
     return true;
+  }
+
+  /** Every log in which the two differ is known to have forked. */
+  async #isForkKnown(ours: Manifest, theirs: Manifest): Promise<boolean> {
+    const { log } = await this.#options.host.checkpointPorts();
+    const forked = new Set((await log.heads()).flatMap(({ branch }) => branch?.signer ?? []));
+    return ours.logs.every(
+      (each, at) =>
+        equalBytes(each.hash, theirs.logs[at]?.hash ?? new Uint8Array(0)) ||
+        forked.has(signerOf(each)),
+    );
   }
 
   /**
