@@ -394,7 +394,7 @@ async function quiet(world: World, forMs: number): Promise<void> {
   await ground.schedule.runUntil(ground.nowMs + forMs);
   for (const wire of world.wires) {
     const frames = wire.frames - (before.get(wire) ?? 0);
-    if (frames <= framesPerWireMax * (ground.options.snapshots ? 2 : 1)) continue;
+    if (frames <= framesPerWireMax) continue;
     ground.violated(`${frames} frames went over an idle wire in ${forMs / 1_000} s`);
   }
   if ((await disagreement(world)) !== undefined) ground.violated("an idle world fell apart");
