@@ -392,7 +392,7 @@ export class Replica implements ExchangeHost {
     this.#sparesDroppedTo = seq;
     const { store, tag } = this.#options;
     this.#effects.start(
-      store.dropSpares(tag, this.#ownLog, seq),
+      store.dropSpares(tag, this.#options.self, seq),
       () => {},
       // They lie there for longer.
       () => {},

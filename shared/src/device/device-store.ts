@@ -16,8 +16,6 @@ import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
 import { beginningWith } from "./key.ts";
-import { splitLog } from "./log-split.ts";
-import type { HeadRow } from "./segment-rows.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
 import type {
@@ -33,10 +31,10 @@ import type {
 } from "./store.ts";
 import type { Installation } from "./snapshot/install.ts";
 import type { PendingPart } from "./snapshot/pending-rows.ts";
-import { dropSpares, putSpare, readSpares } from "./spares.ts";
+import { dropSpares, putSpare } from "./spares.ts";
 import { stores } from "./stores.ts";
 import { replaceTail } from "./tail-rows.ts";
-import { forgetNamed, goOnIn, writerRow, type WriterRow } from "./writer-rows.ts";
+import { writerRow, type WriterRow } from "./writer-rows.ts";
 
 const leaderEpochKey = "epoch";
 
@@ -113,14 +111,15 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     first: number,
     last: number,
   ): Promise<Run | undefined> {
+    const { readSpares } = await loadInstall();
     return this.#kv.read([stores.heads, stores.spares], (tx) =>
       readSpares(tx, this.#suite, space, replica, first, last),
     );
   }
 
-  async dropSpares(space: SpaceTag, replica: ReplicaId, seq: number): Promise<void> {
-    await this.#kv.write([stores.heads, stores.spares], "relaxed", (tx) =>
-      dropSpares(tx, space, replica, seq),
+  async dropSpares(space: SpaceTag, signer: ReplicaId, seq: number): Promise<void> {
+    await this.#kv.write([stores.spares], "relaxed", async (tx) =>
+      dropSpares(tx, space, signer, seq),
     );
   }
 
@@ -228,35 +227,14 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     isOwn: boolean,
     foundation?: Installation,
   ): Promise<TakenApart> {
-    const { begin, beginLogs, install, prepare, Forked, installedStores } = await loadInstall();
+    const { takeApart, prepare, Forked, installedStores } = await loadInstall();
     const prepared = foundation && prepare(this.#suite, foundation);
     if (prepared !== undefined && isMalformed(prepared)) return { kind: "stuck" };
     const scope = [stores.applied, stores.writers, ...appendingStores, ...installedStores];
     const body = async (tx: Writing): Promise<TakenApart> => {
       const applied = await appliedOf(tx, space);
       if (applied.version !== before.version) return { kind: "moved" };
-      const { replica, branch } = split;
-      const isApplied = (applied.vector.get(replica) ?? 0) >= branch.seq;
-      const isWhole = !isApplied || (await holdsAll(tx, space));
-      if (!isWhole && prepared === undefined) return { kind: "stuck" };
-      const off = await splitLog(tx, this.#suite, space, split);
-      if (off.kind === "moved") return off;
-      await forgetNamed(tx, space, replica);
-      if (isOwn) await goOnIn(tx, space, replica, off.branch);
-      const version = applied.version + 1;
-      if (isApplied && isWhole) {
-        await begin(tx, space);
-        tx.put(stores.applied, space, { ...nothingApplied, version });
-      } else if (isApplied && prepared !== undefined) {
-        await beginLogs(tx, this.#suite, space, prepared);
-        tx.put(stores.applied, space, await install(tx, space, prepared, version));
-        const [rest, held] = [
-          await readHead(tx, space, replica),
-          await readHead(tx, space, split.into),
-        ];
-        return { kind: "split", rest, branch: held ?? off.branch };
-      }
-      return off;
+      return takeApart(tx, this.#suite, space, applied, split, isOwn, prepared);
     };
     try {
       const outcome = await this.#asLeader(leaderEpoch, "strict", scope, body);
@@ -304,20 +282,11 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
 }
 
 /**
- * What fills a database from a snapshot: few devices ever do, so that it is not with them before the
+ * What fills a database from a snapshot or mends it: few devices ever do, so that it is not with them before the
  * first paint. Where it is loaded already (in the simulator, by whoever makes snapshots) nothing is
  * waited for but promises.
  */
 const loadInstall = () => import("./snapshot/install.ts");
-
-/** Whether all logs are held from their beginning: a branch from its own first entry. */
-async function holdsAll(tx: Reading, space: SpaceTag): Promise<boolean> {
-  const rows = await tx.range(stores.heads, beginningWith(space));
-  return rows.every(({ value }) => {
-    const { from, branch } = value as HeadRow;
-    return from <= (branch?.seq ?? 1);
-  });
-}
 
 /** 0 while nobody has ever led. */
 const leaderEpochOf = async (tx: Reading): Promise<number> =>

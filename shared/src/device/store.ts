@@ -134,8 +134,8 @@ export interface DeviceStore extends LogStore, RepairableStore {
     first: number,
     last: number,
   ): Promise<Run | undefined>;
-  /** Others have the log up to `seq`: no second copy of that is needed here. Relaxed. */
-  dropSpares(space: SpaceTag, replica: ReplicaId, seq: number): Promise<void>;
+  /** Others have what that key signed up to `seq`: no second copy of it is needed here. Relaxed. */
+  dropSpares(space: SpaceTag, signer: ReplicaId, seq: number): Promise<void>;
 
   /**
    * Keeps an own register. Strict. `moved` when the held one is as new: then its number was used.

@@ -9,6 +9,7 @@ import { isMalformed, Malformed } from "../../bytes/malformed.ts";
 import { orderKey } from "../../chat/order-key.ts";
 import type { Message } from "../../crdt/op/channel.ts";
 import type { BlobId, DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
+import type { LogHead, Split } from "../../log/store.ts";
 import type { VerifyingSuite } from "../../log/suite.ts";
 import { beginningWith, partOf } from "../key.ts";
 import type { Writing } from "../kv.ts";
@@ -16,8 +17,9 @@ import { beginLog } from "../log-beginning.ts";
 import { type ChannelCounts, channelCounts, placeMessages } from "../message-rows.ts";
 import { keepOperation } from "../operation-rows.ts";
 import { replayParked } from "../projection.ts";
-import { headOf, type HeadRow } from "../segment-rows.ts";
-import type { AppliedState } from "../store.ts";
+import { splitLog } from "../log-split.ts";
+import { headOf, headRow, type HeadRow } from "../segment-rows.ts";
+import type { AppliedState, TakenApart } from "../store.ts";
 import { stores } from "../stores.ts";
 import { forgetNamed, goOnIn, writerRow } from "../writer-rows.ts";
 import {
@@ -48,6 +50,9 @@ import {
 import { putTaken, type Taken } from "./shelf.ts";
 import { beginBehindSnapshot, putSnapshot, restartTails } from "./tail-beginnings.ts";
 import { isBranchOf, unplaced } from "./unplaced.ts";
+
+/** Comes with what else few devices ever need. */
+export { readSpares } from "../spare-reading.ts";
 
 /** A snapshot as a device begins with it. */
 export interface Installation {
@@ -297,6 +302,61 @@ const replacedStores = [
   stores.parked,
   stores.pending,
 ] as const;
+
+/**
+ * Takes a log apart (`DeviceStore.takeApart`), in a transaction over what appends to logs, `writers`,
+ * `applied` and `installedStores`. Throws `Forked` where `foundation` does not fit.
+ */
+export async function takeApart(
+  tx: Writing,
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  applied: AppliedState,
+  split: Split,
+  isOwn: boolean,
+  foundation: Prepared | undefined,
+): Promise<TakenApart> {
+  const { replica, branch, into } = split;
+  const isApplied = (applied.vector.get(replica) ?? 0) >= branch.seq;
+  const isWhole = !isApplied || (await holdsAll(tx, space));
+  if (!isWhole && foundation === undefined) return { kind: "stuck" };
+  const off = await splitLog(tx, suite, space, split);
+  if (off.kind === "moved") return off;
+  await forgetNamed(tx, space, replica);
+  if (isOwn) await goOnIn(tx, space, replica, off.branch);
+  if (!isApplied) return off;
+  const version = applied.version + 1;
+  if (isWhole) {
+    await begin(tx, space);
+    const nothing: AppliedState = { version, vector: new Map(), frontier: [], lamport: 0 };
+    tx.put(stores.applied, space, nothing);
+    return off;
+  }
+  if (foundation === undefined) throw new Error("nothing to begin with");
+  await beginLogs(tx, suite, space, foundation);
+  tx.put(stores.applied, space, await install(tx, space, foundation, version));
+  // Its logs may begin elsewhere than where they were taken apart.
+  const [rest, held] = [await headOfLog(tx, space, replica), await headOfLog(tx, space, into)];
+  return { kind: "split", rest, branch: held ?? off.branch };
+}
+
+async function headOfLog(
+  tx: Writing,
+  space: SpaceTag,
+  replica: ReplicaId,
+): Promise<LogHead | undefined> {
+  const row = await headRow(tx, space, replica);
+  return row && headOf(replica, row);
+}
+
+/** Whether all logs are held from their beginning: a branch from its own first entry. */
+async function holdsAll(tx: Writing, space: SpaceTag): Promise<boolean> {
+  const rows = await tx.range(stores.heads, beginningWith(space));
+  return rows.every(({ value }) => {
+    const { from, branch } = value as HeadRow;
+    return from <= (branch?.seq ?? 1);
+  });
+}
 
 /**
  * Puts a part that has come in its place, whatever was applied meanwhile. `moved`: it is not awaited,
