@@ -17,6 +17,7 @@
  *     `waitingBytesMax` of all, and of each log the run that goes beyond; what waits in memory to be opened is at most `unopenedBytesMax`.
  *  5. While parts of a snapshot are still to come the delivery clock stays where it was.
  */
+import { parentOf } from "./device/branch-parent.ts";
 import { Delivery, readyOf } from "./device/delivery.ts";
 import { type HashedRun, openEntries, type OpenedRun } from "./device/opening.ts";
 import type { Gate } from "./device/gate.ts";
@@ -31,7 +32,6 @@ import type {
   ReadyEntry,
 } from "./device/store.ts";
 import type { Keyring } from "./crypto/keyring.ts";
-import { equalBytes } from "./bytes/bytes.ts";
 import type { Env } from "./env.ts";
 import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "./id/id.ts";
 import { type Branch, ifBranch, signerOf } from "./log/branch.ts";
@@ -378,17 +378,15 @@ export class Replica implements ExchangeHost {
     this.#options.host.onWhisper(session, publicKey, whisper);
   }
 
-  onStored(session: Session, replica: ReplicaId, seq: number): void {
-    if (replica === this.#ownLog) this.#ownStored(session, seq);
+  onStored(session: Session, replica: ReplicaId): void {
+    if (replica === this.#ownLog) this.#ownStored(session);
     this.#options.host.onChanged();
   }
 
-  #ownStored(session: Session, seq: number): void {
+  #ownStored(session: Session): void {
+    const seq = session.storedTo(this.#ownLog);
     this.#options.host.onOwnStored(session, seq);
-    // Who lists more than there is has another branch, and says nothing of ours.
-    const isOurs =
-      seq <= this.exchange.holdings.to(this.#ownLog) && !session.isForked(this.#ownLog);
-    if (!session.durable || !isOurs || seq < this.#sparesDroppedTo + sparesMany) return;
+    if (!session.durable || seq < this.#sparesDroppedTo + sparesMany) return;
     this.#sparesDroppedTo = seq;
     const { store, tag } = this.#options;
     this.#effects.start(
@@ -400,7 +398,7 @@ export class Replica implements ExchangeHost {
   }
 
   onCompared(session: Session): void {
-    this.#ownStored(session, session.storedTo(this.#ownLog));
+    this.#ownStored(session);
     this.#options.host.onChanged();
   }
 
@@ -537,28 +535,13 @@ export class Replica implements ExchangeHost {
       else if (held() === before) return;
       this.#load(replica);
     };
-    this.#effects.start(this.#parentOf(head, seq), over, (error) => {
+    const hashes = (log: ReplicaId, first: number, last: number) =>
+      this.exchange.hashes(log, first, last);
+    this.#effects.start(parentOf(replica, seq, this.#kinOf(head), hashes), over, (error) => {
       over(undefined);
       if (!(error instanceof DamagedEntries)) this.#failed(error);
     });
     return false;
-  }
-
-  /**
-   * The log of the same key with the same entry before the branch, as its own. Where a snapshot has that
-   * entry and no hash of it is here, the only log that can have it.
-   */
-  async #parentOf(head: LogHead, seq: number): Promise<ReplicaId | undefined> {
-    const [own] = await this.exchange.hashes(head.replica, seq - 1, seq - 1);
-    if (own === undefined) return undefined;
-    const untold: ReplicaId[] = [];
-    for (const kin of this.#kinOf(head)) {
-      if (kin.replica === head.replica || (kin.branch?.seq ?? 0) >= seq) continue;
-      const [hash] = await this.exchange.hashes(kin.replica, seq - 1, seq - 1);
-      if (hash !== undefined && equalBytes(hash, own)) return kin.replica;
-      if (hash === undefined && kin.from > seq - 1) untold.push(kin.replica);
-    }
-    return untold.length === 1 ? untold[0] : undefined;
   }
 
   #kinOf(head: LogHead): LogHead[] {

@@ -3,6 +3,7 @@
  * log, of what both wrote, and of everybody else who saw either.
  */
 import { describe, expect, it } from "vitest";
+import { equalBytes } from "@skein/shared/bytes/bytes.ts";
 import type { ReplicaId } from "@skein/shared/id/id.ts";
 import { MemoryBusHub } from "../../server/src/bus/memory.ts";
 import { MemoryRelayStore } from "../../server/src/store/memory.ts";
@@ -104,6 +105,42 @@ describe("a log that has forked", () => {
       await world.until(() => allShow([late], texts));
       expectSame([late, one]);
       expect(world.bugs).toEqual([]);
+    }
+  });
+
+  it("counts as sent only what the relay has of the very branch", async () => {
+    for (let round = 0; round < 4; round++) {
+      const world = await DeviceWorld.begin();
+      const store = new MemoryRelayStore();
+      const relay = world.relay(store);
+      const { one, two } = await twins(world, ["a", "b"]);
+      await one.connect(relay);
+      await one.post("one 1", "one 2", "one 3", "one 4");
+      await two.post("two 1", "two 2");
+      await world.until(() => one.session.storedTo(one.replica.ownLog) === 6);
+      const untrue: number[] = [];
+      const looks: Promise<void>[] = [];
+      two.tab.onStoredBy = (_session, seq) => {
+        const own = two.replica.exchange.holdings.head(two.replica.ownLog);
+        const look = store.heads(world.space.tag).then((heads) => {
+          const held = heads.find(({ replica }) => replica === own?.replica);
+          const isTold = own !== undefined && seq >= own.to;
+          if (isTold && (held === undefined || held.to < own.to)) untrue.push(seq);
+          if (isTold && held?.to === own.to && !equalBytes(held.hash, own.hash)) untrue.push(seq);
+          if (isTold && held !== undefined && held.to > own.to) untrue.push(seq);
+        });
+        looks.push(look);
+      };
+      await two.connect(relay);
+      await world.until(() =>
+        allShow(
+          [one, two],
+          [...["a", "b", "one 1", "one 2", "one 3", "one 4"], ...["two 1", "two 2"]],
+        ),
+      );
+      await Promise.all(looks);
+      expect(untrue).toEqual([]);
+      await world.until(() => two.session.storedTo(two.replica.ownLog) === 4);
     }
   });
 

@@ -296,6 +296,10 @@ export class Exchange implements SessionOwner, IntakeHost {
     return isKeyOf(this.#options.suite, replica, undefined, publicKey);
   }
 
+  isOwn(replica: ReplicaId): boolean {
+    return this.ownLogs.has(replica);
+  }
+
   publicKeyOf(replica: ReplicaId): Uint8Array | undefined {
     return this.holdings.head(replica)?.publicKey ?? this.#publicKeys.get(replica);
   }

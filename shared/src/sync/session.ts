@@ -56,6 +56,8 @@ export interface SessionOwner {
   readonly effects: Effects;
   isReplicaKey(replica: ReplicaId, publicKey: Uint8Array): boolean;
   publicKeyOf(replica: ReplicaId): Uint8Array | undefined;
+  /** What this party writes itself. */
+  isOwn(replica: ReplicaId): boolean;
   read(replica: ReplicaId, first: number, bytesMax: number): Promise<Run | undefined>;
   hashes(replica: ReplicaId, first: number, last: number): Promise<readonly Uint8Array[]>;
   onRun(session: Session, publicKey: Uint8Array, run: Run): void;
@@ -248,10 +250,14 @@ export class Session implements RunSource, Suspect {
     return this.connection.theirs?.durable ?? false;
   }
 
-  /** Greatest seq of a log that the other party has said to have committed. */
+  /**
+   * Greatest seq of a log that the other party has said to have committed. Who lists more than is held
+   * here may have another branch of it: until that has come they have said nothing of ours.
+   */
   storedTo(replica: ReplicaId): number {
     const cursor = this.#cursors.known(replica);
-    return cursor === undefined || cursor.forked ? 0 : cursor.stored;
+    if (cursor === undefined || cursor.forked) return 0;
+    return cursor.stored > this.#owner.holdings.to(replica) ? cursor.agreed : cursor.stored;
   }
 
   /** Greatest seq of a log the other party is known to hold. */
@@ -804,6 +810,8 @@ export class Session implements RunSource, Suspect {
       if (ours !== undefined && ours.to === row.to) {
         if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
         else this.#forked(row.replica, row.to, row.hash.slice());
+      } else if (ours !== undefined && row.to < ours.to && this.#owner.isOwn(row.replica)) {
+        this.#checkListed(row);
       }
       if (row.to > (ours?.to ?? 0)) more.push(row);
     }
@@ -817,6 +825,23 @@ export class Session implements RunSource, Suspect {
     if (isComplete) this.#follow();
     this.#owner.onListed(this, { kind: "heads", rows, isComplete });
     if (more.length > 0) this.#owner.onTheyHoldMore(this, more);
+  }
+
+  /** People are told how far their own words have come: by the hash of the very entry, not by its seq. */
+  #checkListed({ replica, to, hash }: HeadRow): void {
+    const theirs = hash.slice();
+    const cursor = this.#cursors.of(replica);
+    cursor.stored = 0;
+    if (to === 0) return;
+    const compared = ([ours]: readonly Uint8Array[]): void => {
+      // They may have listed less since.
+      if (this.isClosed || ours === undefined || cursor.forked || cursor.theirs < to) return;
+      if (!equalBytes(ours, theirs)) return this.#forked(replica, to, theirs);
+      cursor.stored = Math.max(cursor.stored, to);
+      this.#owner.onStored(this, replica, to);
+    };
+    // What cannot be read is mended; the next comparison tells.
+    this.#owner.effects.start(this.#owner.hashes(replica, to, to), compared, () => {});
   }
 
   #follow(): void {
