@@ -32,6 +32,15 @@ const show = async (devices: readonly TestDevice[], texts: readonly string[]) =>
   return true;
 };
 
+/** By somebody who comes later and replays it from the first entry. */
+async function expectConfirmed({ world, relay, device }: Snapshots): Promise<void> {
+  const late = await device({ publishEntries: never, worthEntries: never });
+  await late.connect(relay);
+  await world.until(() => late.tab.desk?.notice.verdicts.length === 1);
+  expect(late.tab.desk?.notice.verdicts).toMatchObject([{ agrees: true }]);
+  expect(world.bugs).toEqual([]);
+}
+
 const published = (device: TestDevice) => device.tab.desk?.notice.published;
 
 describe("a snapshot of a log that has forked", () => {
@@ -76,7 +85,7 @@ describe("a snapshot of a log that has forked", () => {
 
   it("grows by both branches, and is the same for whoever replays it from the first entry", async () => {
     const snapshots = await beginWithSnapshots();
-    const { world, relay, device } = snapshots;
+    const { world } = snapshots;
     const { one, two, owner } = await forked(snapshots);
     await owner.post(...numbered(9, 40));
     await world.until(() => published(owner) !== undefined);
@@ -84,11 +93,7 @@ describe("a snapshot of a log that has forked", () => {
     await one.post(...numbered(41, 55));
     await two.post(...numbered(56, 75));
     await world.until(() => (published(owner)?.entries ?? 0) > before);
-    const late = await device({ publishEntries: never, worthEntries: never });
-    await late.connect(relay);
-    await world.until(() => late.tab.desk?.notice.verdicts.length === 1);
-    expect(late.tab.desk?.notice.verdicts).toMatchObject([{ agrees: true }]);
-    expect(world.bugs).toEqual([]);
+    await expectConfirmed(snapshots);
   });
 
   it("that came after one from before the fork goes on from that, with the same digest", async () => {
@@ -112,11 +117,7 @@ describe("a snapshot of a log that has forked", () => {
     await world.until(() => show([owner, one, two], texts));
     await owner.post(...numbered(31, 60));
     await world.until(() => (published(owner)?.entries ?? 0) > before);
-    const late = await device({ publishEntries: never, worthEntries: never });
-    await late.connect(relay);
-    await world.until(() => late.tab.desk?.notice.verdicts.length === 1);
-    expect(late.tab.desk?.notice.verdicts).toMatchObject([{ agrees: true }]);
-    expect(world.bugs).toEqual([]);
+    await expectConfirmed(snapshots);
   });
 
   it("lets relays go of all branches, and tells one that lost its store where they begin", async () => {

@@ -418,7 +418,10 @@ export class Arrival {
     return count;
   }
 
-  /** Somebody has entries that we lack, and not those before them; or nothing here could show them to be a branch. */
+  /**
+   * Somebody has entries that we lack, and not those before them; or has a branch that nothing here could
+   * show to be one.
+   */
   #isBelow(): boolean {
     const heads = new Map([...this.#options.host.heads].map((head) => [head.replica, head]));
     for (const [session, { logs }] of this.#lists) {

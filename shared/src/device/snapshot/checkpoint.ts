@@ -30,11 +30,12 @@ import {
 } from "../../crypto/sealed-object.ts";
 import type { Random } from "../../env.ts";
 import type { BlobId, DocumentId, EpochId, ReplicaId } from "../../id/id.ts";
-import { type Branch, ifBranch, ownFirst, signerOf } from "../../log/branch.ts";
+import { type Branch, ifBranch, signerOf } from "../../log/branch.ts";
 import { chainHashes, zeroHash } from "../../log/chain.ts";
 import { DamagedEntries } from "../../log/damage.ts";
 import { lastSeq, type Run } from "../../log/entry.ts";
 import type { LogHead } from "../../log/store.ts";
+import { parentOf } from "../branch-parent.ts";
 import { type DeliveredEntry, Delivery, readyOf } from "../delivery.ts";
 import { effectsOf, placedIn } from "../entry-effects.ts";
 import type { Gate } from "../gate.ts";
@@ -297,30 +298,19 @@ class Step {
     return isThere && this.#delivery.appliedTo(signer) > 0;
   }
 
-  /**
-   * The log of the same key with the same entry before the branch, as its own. Where the base has that
-   * entry and no hash of it is here, the only log that can have it.
-   */
   async #parentOf(
     head: LogHead,
     seq: number,
     heads: ReadonlyMap<ReplicaId, LogHead>,
   ): Promise<ReplicaId | undefined> {
     const { log } = this.#ports;
-    const untold: ReplicaId[] = [];
+    const kin = [...heads.values()].filter((each) => signerOf(each) === signerOf(head));
     try {
-      const [own] = await log.hashes(head.replica, seq - 1, seq - 1);
-      for (const kin of own === undefined ? [] : heads.values()) {
-        if (signerOf(kin) !== signerOf(head) || kin.replica === head.replica) continue;
-        if (ownFirst(kin.branch) >= seq) continue;
-        const [hash] = await log.hashes(kin.replica, seq - 1, seq - 1);
-        if (hash !== undefined && own !== undefined && equalBytes(hash, own)) return kin.replica;
-        if (hash === undefined && kin.from > seq - 1) untold.push(kin.replica);
-      }
+      return await parentOf(head.replica, seq, kin, (...range) => log.hashes(...range));
     } catch (error) {
-      if (!(error instanceof DamagedEntries)) throw error;
+      if (error instanceof DamagedEntries) return undefined;
+      throw error;
     }
-    return untold.length === 1 ? untold[0] : undefined;
   }
 
   /** Of a branch also those which it has of the logs before it. */

@@ -9,8 +9,9 @@ import { isMalformed, Malformed } from "../../bytes/malformed.ts";
 import { orderKey } from "../../chat/order-key.ts";
 import type { Message } from "../../crdt/op/channel.ts";
 import type { BlobId, DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
-import type { LogHead, Split } from "../../log/store.ts";
+import type { Split } from "../../log/store.ts";
 import type { VerifyingSuite } from "../../log/suite.ts";
+import { readHead } from "../device-log.ts";
 import { beginningWith, partOf } from "../key.ts";
 import type { Writing } from "../kv.ts";
 import { beginLog } from "../log-beginning.ts";
@@ -18,7 +19,7 @@ import { type ChannelCounts, channelCounts, placeMessages } from "../message-row
 import { keepOperation } from "../operation-rows.ts";
 import { replayParked } from "../projection.ts";
 import { splitLog } from "../log-split.ts";
-import { headOf, headRow, type HeadRow } from "../segment-rows.ts";
+import { headOf, type HeadRow } from "../segment-rows.ts";
 import type { AppliedState, TakenApart } from "../store.ts";
 import { stores } from "../stores.ts";
 import { forgetNamed, goOnIn, writerRow } from "../writer-rows.ts";
@@ -336,17 +337,8 @@ export async function takeApart(
   await beginLogs(tx, suite, space, foundation);
   tx.put(stores.applied, space, await install(tx, space, foundation, version));
   // Its logs may begin elsewhere than where they were taken apart.
-  const [rest, held] = [await headOfLog(tx, space, replica), await headOfLog(tx, space, into)];
+  const [rest, held] = [await readHead(tx, space, replica), await readHead(tx, space, into)];
   return { kind: "split", rest, branch: held ?? off.branch };
-}
-
-async function headOfLog(
-  tx: Writing,
-  space: SpaceTag,
-  replica: ReplicaId,
-): Promise<LogHead | undefined> {
-  const row = await headRow(tx, space, replica);
-  return row && headOf(replica, row);
 }
 
 /** Whether all logs are held from their beginning: a branch from its own first entry. */
