@@ -15,6 +15,7 @@ import {
 } from "../sync/parties.contract.ts";
 import { DeviceLog } from "./device-log.ts";
 import type { Segment } from "./log-segments.ts";
+import { partOf } from "./key.ts";
 import { MemoryDisk } from "./memory-kv.ts";
 import { deviceStores, stores } from "./stores.ts";
 
@@ -37,6 +38,14 @@ class Device extends TestParty {
       bytes[20] = (bytes[20] ?? 0) ^ 1;
       tx.put(stores.segments, key, { ...segment, bytes });
     });
+  }
+
+  /** The first seq of each, ascending. */
+  async segmentsOf(replica: ReplicaId): Promise<number[]> {
+    const range = { from: [tag, replica], before: [tag, replica, Number.POSITIVE_INFINITY] };
+    return this.#kv.read([stores.segments], async (tx) =>
+      (await tx.range(stores.segments, range)).map(({ key }) => partOf<number>(key, 2)),
+    );
   }
 
   /** Reads the whole log as the way to the screen does; the entries, or what cannot be read. */
@@ -127,6 +136,43 @@ describe("damaged entries", () => {
     expect(await a.readAll(ana.replica)).toBe(180);
     expect(relay.exchange.holdings.to(ana.replica)).toBe(180);
     expect(a.session?.equal).toBe(true);
+  });
+
+  it("all over a log come back at once when somebody comes upon the last, each asked for once", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const relay = new TestParty("relay", env);
+    const a = new Device(env, [ana.replica]);
+    const b = new Device(env);
+    a.connect(relay);
+    b.connect(relay);
+    await settle();
+    await type(a, ana, 450);
+    const segments = await b.segmentsOf(ana.replica);
+    expect(segments.length).toBeGreaterThan(3);
+    for (const first of segments) await b.spoil(ana.replica, first);
+    const wants = sent(b, wantType);
+    await expect(b.exchange.hashes(ana.replica, 430, 430)).rejects.toThrow(DamagedEntries);
+    await settle();
+    expect(await b.readAll(ana.replica)).toBe(450);
+    expect(wants.length).toBe(segments.length);
+  });
+
+  it("do not hide from the session how far the own log has come", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const relay = new TestParty("relay", env);
+    const a = new Device(env, [ana.replica]);
+    await write(a, ana, 150);
+    const { cut } = a.connect(relay);
+    await settle();
+    cut();
+    await write(a, ana, 30);
+    for (const first of [1, 101]) await a.spoil(ana.replica, first);
+    a.connect(relay);
+    await settle();
+    expect(a.session?.storedTo(ana.replica)).toBe(150);
+    expect(a.exchange.holes.get(ana.replica)).toMatchObject([{ first: 151, last: 180 }]);
   });
 
   it("that were never sent stay a hole, and what was whole before them still arrives", async () => {

@@ -149,7 +149,9 @@ export class Exchange implements SessionOwner, IntakeHost {
       holders: () => this.sessions,
       hashes: (replica, first, last) => store.hashes(replica, first, last),
       repair: (run) => store.repair?.(run) ?? Promise.resolve("unfit"),
-      lookForSpares: (replica, hole) => this.#mendFromSpares(replica, hole),
+      readSpares: (replica, first, last) =>
+        store.readSpares?.(replica, first, last) ?? Promise.resolve(undefined),
+      onUnlooked: (replica, hole) => this.#lookAtHole(replica, hole),
       onHole: (replica) => options.host.onHole(replica),
       onMended: (replica) => this.#onMended(replica),
     });
@@ -332,28 +334,18 @@ export class Exchange implements SessionOwner, IntakeHost {
     });
   }
 
-  #mendFromSpares(replica: ReplicaId, { first, last }: Hole): void {
-    const { store, host } = this.#options;
-    const publicKey = this.publicKeyOf(replica);
-    if (store.readSpares === undefined || publicKey === undefined) return this.#mending.ask();
-    const mending = store
-      .readSpares(replica, first, last)
-      .then((run) => run && this.#mending.mend(publicKey, run));
+  #lookAtHole(replica: ReplicaId, hole: Hole): void {
     this.effects.start(
-      mending,
+      this.#mending.look(this.publicKeyOf(replica), replica, hole),
       () => this.#mending.ask(),
-      (error) => {
-        this.#mending.lookAgain(replica);
-        host.onStoreFailed(error);
-      },
+      (error) => this.#options.host.onStoreFailed(error),
     );
   }
 
   #onMended(replica: ReplicaId): void {
     if (this.effects.closed) return;
     this.#options.host.onMended(replica);
-    // What could not be read for others may be readable now.
-    for (const session of this.sessions) session.offerFromStore(replica);
+    for (const session of this.sessions) session.mended(replica);
   }
 
   onRegister(session: Session, publicKey: Uint8Array, bytes: Uint8Array): void {

@@ -38,11 +38,14 @@ export interface MendingOptions {
     last: number,
   ) => Promise<readonly Uint8Array[]>;
   readonly repair: (run: VerifiedRun) => Promise<Repaired>;
-  /**
-   * Whether the store has another copy itself: answered by `mend` if it has, then by `ask`, and by
-   * `lookAgain` where it failed.
-   */
-  readonly lookForSpares: (replica: ReplicaId, hole: Hole) => void;
+  /** Whole copies of the store's own from `first` on, if there are any. */
+  readonly readSpares: (
+    replica: ReplicaId,
+    first: number,
+    last: number,
+  ) => Promise<Run | undefined>;
+  /** A hole is new, or smaller: to be answered by `look`, then by `ask` unless that failed. */
+  readonly onUnlooked: (replica: ReplicaId, hole: Hole) => void;
   /** A hole was found that was not known. */
   readonly onHole: (replica: ReplicaId) => void;
   /** A hole is smaller now, or gone: more of the log can be read. */
@@ -57,8 +60,8 @@ export interface Hole {
 
 interface Known extends Hole {
   readonly asked: WeakSet<Holder>;
-  /** The store has no other copy, or none that fits what can be read before it. */
-  readonly isLooked: boolean;
+  /** Done: the store has no other copy, or none that fits what can be read before it. */
+  readonly look: "due" | "underway" | "done";
 }
 
 export class Mending {
@@ -91,7 +94,7 @@ export class Mending {
     const known = this.#holes.get(replica) ?? [];
     if (!known.some((hole) => hole.first === first && hole.last === last)) {
       const others = known.filter((hole) => hole.last < first || hole.first > last);
-      this.#holes.set(replica, [...others, { first, last, asked: new WeakSet(), isLooked: false }]);
+      this.#holes.set(replica, [...others, { first, last, asked: new WeakSet(), look: "due" }]);
       this.#options.onHole(replica);
     }
     this.ask();
@@ -105,16 +108,15 @@ export class Mending {
   #askFor(replica: ReplicaId, holes: readonly Known[]): void {
     const holders = [...this.#options.holders()];
     if (holders.some((holder) => holder.isLending(replica))) return;
+    if (holes.some(({ look }) => look === "underway")) return;
     for (const hole of holes) {
       const { first, last, asked } = hole;
       // The hash before it is needed: that hole comes first.
       if (holes.some((before) => before.last === first - 1)) continue;
-      if (!hole.isLooked) {
-        this.#holes.set(replica, [
-          ...holes.filter((other) => other !== hole),
-          { ...hole, isLooked: true },
-        ]);
-        return this.#options.lookForSpares(replica, hole);
+      if (hole.look === "due") {
+        const others = holes.filter((other) => other !== hole);
+        this.#holes.set(replica, [...others, { ...hole, look: "underway" }]);
+        return this.#options.onUnlooked(replica, hole);
       }
       const able = holders.filter((holder) => holder.mayLend(replica, first));
       const next = able.find((holder) => !asked.has(holder)) ?? able[0];
@@ -126,9 +128,35 @@ export class Mending {
     }
   }
 
-  /** The store could not be looked through: who comes upon the damage next looks once more. */
-  lookAgain(replica: ReplicaId): void {
-    const holes = this.#holes.get(replica)?.map((hole) => ({ ...hole, isLooked: false }));
+  /**
+   * Looks whether the entry before a hole can be read, without which no answer is of use: what is found
+   * there is mended first. Then whether the store has another copy itself. Rejects only when the store
+   * failed: who comes upon the damage next looks once more.
+   * @param publicKey undefined for a log that only the store knows yet.
+   */
+  async look(
+    publicKey: Uint8Array | undefined,
+    replica: ReplicaId,
+    { first, last }: Hole,
+  ): Promise<void> {
+    try {
+      const previous = await this.#hashBefore(replica, first);
+      if (previous !== undefined && publicKey !== undefined) {
+        const run = await this.#options.readSpares(replica, first, last);
+        if (run !== undefined) await this.mend(publicKey, run);
+      }
+      this.#looked(replica, "done");
+    } catch (error) {
+      this.#looked(replica, "due");
+      throw error;
+    }
+  }
+
+  #looked(replica: ReplicaId, look: Known["look"]): void {
+    const holes = this.#holes.get(replica)?.map((hole) => ({
+      ...hole,
+      look: hole.look === "underway" ? look : hole.look,
+    }));
     if (holes !== undefined) this.#holes.set(replica, holes);
   }
 
@@ -162,7 +190,7 @@ export class Mending {
 
   async #mend(publicKey: Uint8Array, run: Run): Promise<boolean> {
     const { suite, space, repair } = this.#options;
-    const previous = await this.#hashBefore(run);
+    const previous = await this.#hashBefore(run.replica, run.first);
     if (previous === undefined) return false;
     const hashes = chainHashes(suite, space, run, previous);
     if (!(await verifyHead(suite, space, run, hashes, publicKey))) return false;
@@ -173,7 +201,7 @@ export class Mending {
   }
 
   /** Undefined where it cannot be read either: then that is mended first. */
-  async #hashBefore({ replica, first }: Run): Promise<Uint8Array | undefined> {
+  async #hashBefore(replica: ReplicaId, first: number): Promise<Uint8Array | undefined> {
     if (first === 1) return zeroHash;
     try {
       const [hash] = await this.watch(this.#options.hashes(replica, first - 1, first - 1));
@@ -188,8 +216,8 @@ export class Mending {
     const { replica } = run;
     // A copy that did not fit, for want of the hash before it, may fit now.
     const left = (this.#holes.get(replica) ?? []).flatMap((hole) => [
-      { ...hole, last: Math.min(hole.last, run.first - 1), isLooked: false },
-      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1), isLooked: false },
+      { ...hole, last: Math.min(hole.last, run.first - 1), look: "due" as const },
+      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1), look: "due" as const },
     ]);
     const holes = left.filter(({ first, last }) => first <= last);
     if (holes.length === 0) this.#holes.delete(replica);

@@ -150,6 +150,8 @@ export class Session implements RunSource, Suspect {
   readonly #sending: Sending;
   readonly #received = new Received();
   readonly #questions = new Questions();
+  /** What they list of own logs, where the entry cannot be read to compare it: it is mended first. */
+  readonly #unread = new Map<ReplicaId, HeadRow>();
   readonly #theirBranches = new Map<ReplicaId, TheirBranch>();
   /** Where each branch begins here, as they were told. */
   readonly #toldBranches = new Map<ReplicaId, number>();
@@ -343,6 +345,14 @@ export class Session implements RunSource, Suspect {
     this.#sending.offerFromStore(replica);
   }
 
+  /** More of a log can be read here. */
+  mended(replica: ReplicaId): void {
+    if (this.isClosed) return;
+    const row = this.#unread.get(replica);
+    if (row !== undefined) this.#checkListed(row, 0);
+    this.#sending.offerFromStore(replica);
+  }
+
   /** Asks for entries that are missing here. One question per log at a time. */
   want(replica: ReplicaId, first: number, last: number): void {
     if (this.isClosed) return;
@@ -420,6 +430,7 @@ export class Session implements RunSource, Suspect {
     this.#sending.close();
     this.#received.clear();
     this.#questions.clear();
+    this.#unread.clear();
     this.#registers.close();
     this.#blobs.close();
     this.#divergent.clear();
@@ -804,6 +815,7 @@ export class Session implements RunSource, Suspect {
     const more: HeadRow[] = [];
     for (const row of rows) {
       const ours = this.#owner.holdings.head(row.replica);
+      const storedBefore = this.#cursors.of(row.replica).stored;
       this.#cursors.listed(row.replica);
       this.#theyHold(row.replica, row.to, Math.min(row.to, ours?.to ?? 0));
       this.#cursors.of(row.replica).theirFrom = row.from;
@@ -811,7 +823,7 @@ export class Session implements RunSource, Suspect {
         if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
         else this.#forked(row.replica, row.to, row.hash.slice());
       } else if (ours !== undefined && row.to < ours.to && this.#owner.isOwn(row.replica)) {
-        this.#checkListed(row);
+        this.#checkListed(row, storedBefore);
       }
       if (row.to > (ours?.to ?? 0)) more.push(row);
     }
@@ -827,11 +839,15 @@ export class Session implements RunSource, Suspect {
     if (more.length > 0) this.#owner.onTheyHoldMore(this, more);
   }
 
-  /** People are told how far their own words have come: by the hash of the very entry, not by its seq. */
-  #checkListed({ replica, to, hash }: HeadRow): void {
+  /**
+   * People are told how far their own words have come: by the hash of the very entry, not by its seq.
+   * @param storedBefore what holds until then.
+   */
+  #checkListed({ replica, from, to, hash }: HeadRow, storedBefore: number): void {
     const theirs = hash.slice();
     const cursor = this.#cursors.of(replica);
-    cursor.stored = 0;
+    cursor.stored = Math.min(storedBefore, to);
+    this.#unread.delete(replica);
     if (to === 0) return;
     const compared = ([ours]: readonly Uint8Array[]): void => {
       // They may have listed less since.
@@ -840,8 +856,11 @@ export class Session implements RunSource, Suspect {
       cursor.stored = Math.max(cursor.stored, to);
       this.#owner.onStored(this, replica, to);
     };
-    // What cannot be read is mended; the next comparison tells.
-    this.#owner.effects.start(this.#owner.hashes(replica, to, to), compared, () => {});
+    this.#owner.effects.start(this.#owner.hashes(replica, to, to), compared, () => {
+      if (!this.isClosed && cursor.theirs >= to) {
+        this.#unread.set(replica, { replica, from, to, hash: theirs });
+      }
+    });
   }
 
   #follow(): void {
