@@ -45,6 +45,7 @@ test.beforeAll(async ({ browser }) => {
   await ben.tab.page.reload();
   await ben.tab.join(link);
   await ben.tab.rename(words.ben);
+  await expect(ana.tab.members).toContainText(words.ben);
 
   await ana.tab.newNote(words.title);
   await ana.tab.type(words.text);

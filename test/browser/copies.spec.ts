@@ -22,6 +22,7 @@ test("what two copies of one device wrote apart reaches everybody, and both writ
     const link = await before.invite();
     const ben = await arrive(browser, relay, "Ben");
     await ben.tab.join(link);
+    await expect(before.members).toContainText("Ben");
     await before.newNote("Harvest");
     await before.type("Plums");
     await before.openChannel();

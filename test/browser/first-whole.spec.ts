@@ -15,6 +15,7 @@ test("two people share a space and chat both ways until everything is read", asy
     const ben = await openTab(await browser.newContext(), relay.origin);
     await ben.introduce("Ben");
     await ben.join(link);
+    await expect(ana.members).toContainText("Ben");
     await ana.openChannel();
     await ben.openChannel();
     await ana.say("Hello Ben");

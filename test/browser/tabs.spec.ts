@@ -121,6 +121,8 @@ test("?replica=b is a second whole device in the same browser", async ({ browser
   const b = await openTab(context, `${relay.origin}/?replica=b`);
   await b.introduce("Ana’s second");
   await b.join(link);
+  // What is written from then on is for that one, too.
+  await expect(a.members).toContainText("Ana’s second");
   await a.openChannel();
   await b.openChannel();
   await a.say("from a");
