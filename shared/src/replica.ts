@@ -24,6 +24,7 @@ import type { Gate } from "./device/gate.ts";
 import { Unopened } from "./device/unopened.ts";
 import type { RegisterDesk } from "./device/register-desk.ts";
 import type { Installation } from "./device/snapshot/install.ts";
+import { applyMax } from "./device/projection.ts";
 import { unplaced } from "./device/snapshot/unplaced.ts";
 import type {
   Application as Outcome,
@@ -57,8 +58,6 @@ const aheadBytesMax = 2 * 1024 * 1024;
 const waitingBytesMax = 32 * 1024 * 1024;
 /** What came and waits in memory to be opened: some seconds of a fast line. */
 const unopenedBytesMax = 32 * 1024 * 1024;
-/** Entries applied in one transaction: views hear of progress, other tabs get a turn. */
-export const applyMax = 2_048;
 /** A tab that dies right after its commit tells nobody of it: so often the own log is asked itself. */
 const ownHeadEveryMs = 30_000;
 /** Everything is applied anew at most so often: whoever signs branch after branch costs no more. */

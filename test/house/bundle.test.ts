@@ -74,6 +74,14 @@ describe("before the first paint", () => {
     }
   });
 
+  it("what only the tab that leads needs is not loaded", () => {
+    const trace = "speaks of more logs than a space may have";
+    expect(readFileSync(join(root, "shared/src/sync/session.ts"), "utf8")).toContain(trace);
+    const shell = [...staticGraph(manifest, page)];
+    const loading = shell.filter((file) => readFileSync(join(dist, file), "utf8").includes(trace));
+    expect(loading).toEqual([]);
+  });
+
   it("nothing is inlined: no script, no style, no data address", () => {
     const html = readFileSync(join(dist, page), "utf8");
     expect(html).not.toMatch(/<style|style=|<script(?![^>]*\ssrc=)|\son\w+=|data:/);

@@ -9,7 +9,7 @@ import type { ReadyEntry } from "@skein/shared/device/store.ts";
 import { keyOfId, type RawOperation } from "@skein/shared/crdt/crdt.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
 import type { Inquiry } from "@skein/shared/receipt/receipt.ts";
-import { applyMax } from "@skein/shared/replica.ts";
+import { applyMax } from "@skein/shared/device/projection.ts";
 import { membersAt } from "@skein/shared/space/member.ts";
 import type { Message, MessageInfo, Observable, OpenChannel, PostResult, Receipt } from "./api.ts";
 import { ChannelWindow, type WindowRow } from "./channel-window.ts";

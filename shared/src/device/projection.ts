@@ -25,6 +25,9 @@ export const projectedStores = [
   stores.parked,
 ] as const;
 
+/** Entries applied in one transaction at most: views hear of progress, other tabs get a turn. */
+export const applyMax = 2_048;
+
 /** Brings the effects of `entries`, which are in causal order, into the read models. */
 export async function project(
   tx: Writing,

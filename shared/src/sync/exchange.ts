@@ -384,6 +384,8 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   onCompared(session: Session): void {
     this.#mending.ask();
+    // What their lists showed before the last of them had come.
+    for (const replica of session.forkedLogs) this.#forks?.suspect(session, replica);
     this.#options.host.onCompared(session);
   }
 

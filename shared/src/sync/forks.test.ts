@@ -130,7 +130,50 @@ class SlowStore extends MemoryLogStore {
   }
 }
 
+/** Time passes, less than after which who hears nothing compares. */
+const halfAMinute = async (
+  env: ReturnType<typeof newEnv>,
+  parties: readonly TestParty[],
+): Promise<void> => {
+  for (let second = 0; second < 30; second++) {
+    await settle();
+    for (const party of parties) {
+      for (const session of [...party.exchange.sessions]) session.connection.tick();
+    }
+    env.advance(1_000);
+  }
+  await settle();
+};
+
 describe("forks heal:", () => {
+  it.each([
+    [3, 3],
+    [3, 4],
+    [4, 3],
+  ])("nobody waits for a silence to find one: %i entries against %i", async (atRelay, ofOther) => {
+    for (const isLonger of [false, true]) {
+      for (let round = 0; round < 4; round++) {
+        const env = newEnv();
+        const { one, two, runs, replica } = await copies([2]);
+        const relay = new TestParty("relay", env);
+        const a = new TestParty("device", env, [replica]);
+        const b = new TestParty("device", env, [replica]);
+        for (const party of [a, b]) await holdAll(party, runs);
+        await ownAppend(a, await one.write(atRelay));
+        await ownAppend(b, await two.write(ofOther));
+        a.connect(relay);
+        await settle();
+        b.connect(relay);
+        // Written when the lists have been compared, or not quite.
+        if (isLonger) await ownAppend(b, await two.write(1));
+        await halfAMinute(env, [a, b, relay]);
+        for (const party of [a, b]) expect(held(party)).toEqual(held(relay));
+        expect(held(relay).length).toBe(2);
+        expect([...a.endings, ...b.endings, ...relay.endings]).toEqual([]);
+      }
+    }
+  });
+
   it("two copies of a device and their relay end with both branches as logs", async () => {
     for (let round = 0; round < 4; round++) {
       const env = newEnv();

@@ -576,6 +576,10 @@ export class Session implements RunSource, Suspect {
     return this.#cursors.known(replica)?.forked === true;
   }
 
+  get forkedLogs(): ReplicaId[] {
+    return [...this.#cursors.entries].filter(([, { forked }]) => forked).map(([log]) => log);
+  }
+
   /** More is held of the log now: if theirs has left ours before, they may be able to see it now. */
   reconsider(replica: ReplicaId): void {
     const now = this.connection.env.clock.now();
@@ -660,8 +664,7 @@ export class Session implements RunSource, Suspect {
       case "hashes":
         return this.#onHashes(frame);
       case "fork":
-        this.#setForked(this.#cursors.of(frame.replica), frame.replica);
-        return this.#owner.onFork(this, frame.replica, frame.seq, frame.hash.slice());
+        return this.#onFork(frame);
       case "register":
         return this.#owner.onRegister(this, frame.publicKey, frame.register);
       case "whisper":
@@ -906,7 +909,9 @@ export class Session implements RunSource, Suspect {
     const { replica, first, last, form } = frame;
     if (form === "hashes") return this.#tellHashes(frame);
     const cursor = this.#cursors.of(replica);
-    if (last <= cursor.theirs) {
+    // Who looks for a fork may have written on since their list came.
+    const isSearch = cursor.forked && last <= this.#owner.holdings.to(replica);
+    if (last <= cursor.theirs || isSearch) {
       if (this.#sending.lend(replica, first, last) === "lending") return;
       return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
     }
@@ -974,6 +979,22 @@ export class Session implements RunSource, Suspect {
       });
     }
     this.#owner.onFork(this, replica, seq, theirHash);
+  }
+
+  #onFork({ replica, seq, hash }: Of<"fork">): void {
+    const cursor = this.#cursors.of(replica);
+    const theirs = hash.slice();
+    this.#setForked(cursor, replica);
+    this.#owner.onFork(this, replica, seq, theirs);
+    if (seq <= cursor.theirs) return;
+    const compared = ([ours]: readonly Uint8Array[]): void => {
+      // The same entry is one that they hold in a branch, and not in this log.
+      if (this.isClosed || !cursor.forked || (ours && equalBytes(ours, theirs))) return;
+      cursor.theirs = Math.max(cursor.theirs, seq);
+      this.#owner.onFork(this, replica, seq, theirs);
+    };
+    // Damage is asked for; the next comparison tells.
+    this.#owner.effects.start(this.#owner.hashes(replica, seq, seq), compared, () => {});
   }
 
   #setForked(cursor: Cursor, replica: ReplicaId): void {

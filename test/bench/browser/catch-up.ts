@@ -3,6 +3,7 @@
  * ciphers, joined in memory to a relay that holds what it missed. The relay's work is in the time, too,
  * but for what it did when the entries came to it. `catch-up.ts` opens the page and asks.
  */
+import { concatBytes } from "@skein/shared/bytes/bytes.ts";
 import { openIdbKv } from "@skein/client/storage/idb-kv.ts";
 import { lazyBulk } from "@skein/client/runtime/bulk.ts";
 import { webSuite } from "@skein/client/runtime/web-suite.ts";
@@ -17,7 +18,7 @@ import { RelayLink } from "@skein/shared/device/link.ts";
 import type { Env } from "@skein/shared/env.ts";
 import { type DocumentId, documentId, prefixOf, type ReplicaId } from "@skein/shared/id/id.ts";
 import { chainHashes, verifyHead, zeroHash } from "@skein/shared/log/chain.ts";
-import type { Entry } from "@skein/shared/log/entry.ts";
+import { type Entry, headerAadBytes } from "@skein/shared/log/entry.ts";
 import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
 import type { VerifiedRun } from "@skein/shared/log/store.ts";
 import { codes } from "@skein/shared/protocol/codes.ts";
@@ -30,14 +31,21 @@ import { Relay } from "../../../server/src/relay.ts";
 import { MemoryRelayStore } from "../../../server/src/store/memory.ts";
 import { Tab } from "../../support/party.ts";
 
-/** What catching up took, in ms; the parts were measured one by one, each with nothing beside it. */
-export interface CatchUp {
-  readonly entries: number;
-  /** From connecting until the last entry is in the read models. */
-  readonly whole: number;
+/** In ms; measured one by one, each with nothing beside it. */
+export interface Parts {
   readonly verify: number;
   readonly open: number;
   readonly store: number;
+}
+
+/** What catching up took. */
+export interface CatchUp {
+  readonly entries: number;
+  /** From connecting until the last entry is in the read models, in ms. */
+  readonly whole: number;
+  readonly parts: Parts;
+  /** The browser's own ciphers and database called for the same bytes, and nothing else. */
+  readonly bare: Parts;
 }
 
 const random = {
@@ -73,7 +81,8 @@ async function catchUp(entries: number, authors: number): Promise<CatchUp> {
   await store.append(space.tag, runs);
   const world = { suite, space, store, nonces, entries };
   const parts = await measureParts(world);
-  return { entries, whole: await measureWhole(world), ...parts };
+  const bare = await measureBare(world);
+  return { entries, whole: await measureWhole(world), parts, bare };
 }
 
 /** People who answer each other: every message depends on the one before, whoever wrote it. */
@@ -152,7 +161,7 @@ async function* relayRuns({ store, space }: World): AsyncGenerator<VerifiedRun> 
   }
 }
 
-async function measureParts(world: World): Promise<Pick<CatchUp, "verify" | "open" | "store">> {
+async function measureParts(world: World): Promise<Parts> {
   const { suite, space, nonces } = world;
   const runs: VerifiedRun[] = [];
   for await (const run of relayRuns(world)) runs.push(copied(run));
@@ -190,6 +199,79 @@ async function measureParts(world: World): Promise<Pick<CatchUp, "verify" | "ope
 }
 
 const runsPerWindow = 6;
+
+async function measureBare(world: World): Promise<Parts> {
+  const { subtle } = crypto;
+  const bodies: Uint8Array<ArrayBuffer>[] = [];
+  let runs = 0;
+  for await (const { entries } of relayRuns(world)) {
+    runs++;
+    for (const { body } of entries) if (body.kind === "sealed") bodies.push(body.sealed.slice());
+  }
+
+  const pair = (await subtle.generateKey("Ed25519", false, ["sign", "verify"])) as CryptoKeyPair;
+  const head = new Uint8Array(32);
+  const signature = await subtle.sign("Ed25519", pair.privateKey, head);
+  const verifyFrom = performance.now();
+  for (let run = 0; run < runs; run++) {
+    await subtle.verify("Ed25519", pair.publicKey, signature, head);
+  }
+  const verify = performance.now() - verifyFrom;
+
+  const aes = { name: "AES-GCM", length: 256 };
+  const key = await subtle.generateKey(aes, false, ["encrypt", "decrypt"]);
+  const gcm = {
+    name: "AES-GCM",
+    iv: new Uint8Array(12),
+    additionalData: new Uint8Array(headerAadBytes),
+  };
+  const seal = async (body: Uint8Array<ArrayBuffer>) =>
+    new Uint8Array(await subtle.encrypt(gcm, key, body.subarray(sealTagBytes)));
+  const sealed: Uint8Array<ArrayBuffer>[] = [];
+  for (const body of bodies) sealed.push(await seal(body));
+  const openFrom = performance.now();
+  for (let at = 0; at < sealed.length; at += openedAtOnce) {
+    const some = sealed.slice(at, at + openedAtOnce);
+    await Promise.all(some.map((body) => subtle.decrypt(gcm, key, body)));
+  }
+  const open = performance.now() - openFrom;
+  return { verify, open, store: await storeBare(sealed) };
+}
+
+const openedAtOnce = 128;
+const sealTagBytes = 16;
+
+/** As many records of a hundred bodies as it takes, in transactions of as much as a window brings. */
+async function storeBare(bodies: readonly Uint8Array<ArrayBuffer>[]): Promise<number> {
+  const opening = indexedDB.open(`bench-bare-${Date.now()}`);
+  opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore("segments"));
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    opening.addEventListener("success", () => resolve(opening.result));
+    opening.addEventListener("error", () => reject(new Error("no database")));
+  });
+  const records: Uint8Array[] = [];
+  for (let at = 0; at < bodies.length; at += segmentEntries) {
+    records.push(concatBytes(...bodies.slice(at, at + segmentEntries)));
+  }
+  const perTransaction = Math.max(1, Math.round((runsPerWindow * limits.runEntriesMax) / 100));
+  const from = performance.now();
+  for (let at = 0; at < records.length; at += perTransaction) {
+    const transaction = database.transaction("segments", "readwrite", { durability: "relaxed" });
+    const store = transaction.objectStore("segments");
+    for (const [index, record] of records.slice(at, at + perTransaction).entries()) {
+      store.put(record, at + index);
+    }
+    await new Promise<void>((resolve, reject) => {
+      transaction.addEventListener("complete", () => resolve());
+      transaction.addEventListener("abort", () => reject(new Error("not stored")));
+    });
+  }
+  const took = performance.now() - from;
+  database.close();
+  return took;
+}
+
+const segmentEntries = 100;
 
 /** With bodies that are views of nothing else, as they come from a socket. */
 const copied = (run: VerifiedRun): VerifiedRun => ({
