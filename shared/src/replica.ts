@@ -46,7 +46,8 @@ import { limits } from "./protocol/limits.ts";
 import type { BlobShelf } from "./sync/blob-line.ts";
 import { Effects } from "./sync/effects.ts";
 import { Exchange, type ExchangeHost, type LogsSplit } from "./sync/exchange.ts";
-import type { Listed, Session } from "./sync/session.ts";
+import type { Listed } from "./sync/comparison.ts";
+import type { Session } from "./sync/session.ts";
 
 /**
  * Entries of one log that may wait for their past in memory: a full run, so that the next one is opened

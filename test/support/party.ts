@@ -34,7 +34,8 @@ import type { LogHead, Split, StoredRegister } from "@skein/shared/log/store.ts"
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import type { NewSpace } from "@skein/shared/space/new-space.ts";
 import { type BlobShelf, noShelf } from "@skein/shared/sync/blob-line.ts";
-import type { Listed, Session } from "@skein/shared/sync/session.ts";
+import type { Listed } from "@skein/shared/sync/comparison.ts";
+import type { Session } from "@skein/shared/sync/session.ts";
 
 /** Lets everybody in: for tests that are not about members. */
 const openGate: Gate = {

@@ -16,7 +16,8 @@ import type { LogHead, Split, StoredRegister } from "@skein/shared/log/store.ts"
 import type { Mode } from "@skein/shared/protocol/messages.ts";
 import { readReplicaBase, Replica, type ReplicaHost } from "@skein/shared/replica.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
-import type { Listed, Session } from "@skein/shared/sync/session.ts";
+import type { Listed } from "@skein/shared/sync/comparison.ts";
+import type { Session } from "@skein/shared/sync/session.ts";
 import type { Sleeper } from "../transport/alarm.ts";
 import type { Network } from "./api.ts";
 import { type AwarenessNews, LeaderPresence } from "./leader-presence.ts";

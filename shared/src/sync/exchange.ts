@@ -49,7 +49,8 @@ import { Holdings } from "./holdings.ts";
 import { Intake, type IntakeHost, type RunSource } from "./intake.ts";
 import { type Hole, Mending } from "./mending.ts";
 import type { BlobShelf } from "./blob-line.ts";
-import { type Listed, Session, type SessionOwner } from "./session.ts";
+import type { Listed } from "./comparison.ts";
+import { Session, type SessionOwner } from "./session.ts";
 
 /** The store as one space sees it. */
 export interface SpaceStore {

@@ -38,7 +38,8 @@ import {
 import type { BlobShelf } from "./blob-line.ts";
 import { Effects } from "./effects.ts";
 import { Exchange, type ExchangeHost, type LogsSplit } from "./exchange.ts";
-import { type Listed, Session } from "./session.ts";
+import type { Listed } from "./comparison.ts";
+import { Session } from "./session.ts";
 
 export const tag: SpaceTag = spaceTag(new Uint8Array(16).fill(7));
 const epoch = epochId(new Uint8Array(8).fill(9));

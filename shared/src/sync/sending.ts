@@ -124,6 +124,16 @@ export class Sending {
     return "lending";
   }
 
+  /** Their own word on what they hold replaces what we believed, also where it is less. */
+  theyHold(replica: ReplicaId, to: number, sent: number): void {
+    const cursor = this.#options.cursors.of(replica);
+    cursor.theirs = to;
+    cursor.stored = to;
+    cursor.sent = sent;
+    // What came is in their word; what was lost would never be confirmed, and is sent again.
+    this.landed(replica, Number.POSITIVE_INFINITY);
+  }
+
   /** Up to `seq` nothing of the log is under way any more. */
   landed(replica: ReplicaId, seq: number): void {
     this.#underway.end(replica, seq);

@@ -15,21 +15,17 @@
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
-import type { EpochId, RegisterName, ReplicaId, SpaceTag } from "../id/id.ts";
+import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Branch, ifBranch } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
 import type { LogHead, StoredRegister } from "../log/store.ts";
 import { runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
-import {
-  capabilities,
-  type Frame,
-  type HeadRow,
-  type Mode,
-  type VersionRow,
-} from "../protocol/messages.ts";
+import type { Frame, HeadRow, Mode } from "../protocol/messages.ts";
 import { type BlobAnswer, BlobLine, type BlobRequest, type BlobShelf } from "./blob-line.ts";
+import { BranchWords } from "./branch-words.ts";
+import { Comparison, type Listed } from "./comparison.ts";
 import type { Connection, Ending, LogNumbers } from "./connection.ts";
 import { type Cursor, Cursors } from "./cursors.ts";
 import type { Effects } from "./effects.ts";
@@ -37,7 +33,6 @@ import { flowBytes, Received } from "./flow.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Suspect } from "./forks.ts";
 import type { LogStart, RunSource } from "./intake.ts";
-import { pages, Pages } from "./pages.ts";
 import { Questions } from "./questions.ts";
 import { RegisterLine } from "./register-line.ts";
 import { type EncodeRun, Sending } from "./sending.ts";
@@ -93,16 +88,6 @@ export interface SessionOwner {
   onClosed(session: Session): void;
 }
 
-export type Listed =
-  /** They hold what we hold: nobody lists anything. */
-  | { readonly kind: "equal"; readonly what: "heads" | "versions" }
-  | { readonly kind: "heads"; readonly rows: readonly HeadRow[]; readonly isComplete: boolean }
-  | {
-      readonly kind: "versions";
-      readonly rows: readonly VersionRow[];
-      readonly isComplete: boolean;
-    };
-
 export interface SessionOptions {
   readonly connection: Connection;
   readonly owner: SessionOwner;
@@ -150,25 +135,9 @@ export class Session implements RunSource, Suspect {
   readonly #sending: Sending;
   readonly #received = new Received();
   readonly #questions = new Questions();
-  /** What they list of own logs, where the entry cannot be read to compare it: it is mended first. */
-  readonly #unread = new Map<ReplicaId, HeadRow>();
-  readonly #theirBranches = new Map<ReplicaId, TheirBranch>();
-  /** Where each branch begins here, as they were told. */
-  readonly #toldBranches = new Map<ReplicaId, number>();
+  readonly #branches: BranchWords;
+  readonly #comparison: Comparison;
   #state: "open" | "following" | "closed" = "open";
-  #sentHeads = false;
-  /** Ours are due, and held back. */
-  #owesHeads = false;
-  #hearsRegisters = false;
-  #sentVersions = false;
-  /** Their whole list of registers was answered in this round. */
-  #heardVersions = false;
-  /** Since when this round of comparing goes on: they may begin the next one a while later. */
-  #roundAtMs = Number.NEGATIVE_INFINITY;
-  /** They asked too soon: we begin a round then. */
-  #compareAtMs = Number.POSITIVE_INFINITY;
-  readonly #headsPages = new Pages();
-  readonly #versionsPages = new Pages();
 
   readonly #registers: RegisterLine;
   readonly #blobs: BlobLine;
@@ -179,7 +148,7 @@ export class Session implements RunSource, Suspect {
   readonly #divergent = new Map<ReplicaId, number>();
   /** How often a run of theirs did not continue what both hold. */
   readonly #contradictions = new Map<ReplicaId, number>();
-  /** Their questions for hashes that the store is answering. */
+  /** What they asked or said that the store is reading hashes for. */
   #telling = 0;
 
   constructor(options: SessionOptions) {
@@ -193,21 +162,48 @@ export class Session implements RunSource, Suspect {
     this.#mayAppend = options.mayAppend;
     this.#lastEntryAtMs = options.connection.env.clock.now();
     const { connection, owner } = options;
+    this.#branches = new BranchWords({
+      mySpace: this.mySpace,
+      theirCapabilities: () => connection.theirs?.capabilities,
+      branchOf: (frame) => owner.branchOf(frame),
+      send: (frame) => connection.send(frame),
+    });
     this.#sending = new Sending({
       cursors: this.#cursors,
       holdings: owner.holdings,
       effects: owner.effects,
       pushes: options.pushes,
-      isHeard: (replica) => this.#isHeard(owner.holdings.head(replica)),
+      isHeard: (replica) => this.#branches.isHeard(owner.holdings.head(replica)),
       isFollowing: () => this.isFollowing,
       nowMs: () => connection.env.clock.now(),
       read: (replica, first, bytesMax) => owner.read(replica, first, bytesMax),
       publicKeyOf: (replica) => owner.publicKeyOf(replica),
       announce: (replica, epoch, key) => {
-        this.#tellBranch(owner.holdings.head(replica));
+        this.#branches.tell(owner.holdings.head(replica));
         return connection.announce(this, replica, epoch, key);
       },
       send: (frame) => connection.sendEncoded(frame),
+    });
+    this.#comparison = new Comparison({
+      mySpace: this.mySpace,
+      holdings: owner.holdings,
+      cursors: this.#cursors,
+      sending: this.#sending,
+      branches: this.#branches,
+      effects: owner.effects,
+      host: {
+        onKnown: () => this.#follow(),
+        onListed: (listed) => owner.onListed(this, listed),
+        onTheyHoldMore: (rows) => owner.onTheyHoldMore(this, rows),
+        onForked: (replica, seq, theirHash) => this.#forked(replica, seq, theirHash),
+        onStored: (replica, seq) => owner.onStored(this, replica, seq),
+      },
+      nowMs: () => connection.env.clock.now(),
+      isOwn: (replica) => owner.isOwn(replica),
+      hashes: (replica, first, last) => owner.hashes(replica, first, last),
+      holdsBack: () => owner.holdsBack,
+      send: (frame) => connection.send(frame),
+      sendRegister: (register) => this.sendRegister(register),
     });
     this.#blobs = new BlobLine({
       nowMs: () => connection.env.clock.now(),
@@ -240,7 +236,7 @@ export class Session implements RunSource, Suspect {
    * them. Long before it follows where the other party holds its heads back.
    */
   get hearsRegisters(): boolean {
-    return this.#hearsRegisters;
+    return this.#comparison.hearsRegisters;
   }
 
   get withRelay(): boolean {
@@ -317,16 +313,13 @@ export class Session implements RunSource, Suspect {
   /** Says our digest: whoever sees a difference answers with lists. */
   compare(): void {
     if (this.isClosed) return;
-    const now = this.connection.env.clock.now();
-    this.#beginRound(Number.NEGATIVE_INFINITY);
-    this.#lastEntryAtMs = now;
-    const { holdings } = this.#owner;
-    this.connection.send({
-      type: "digest",
-      space: this.mySpace,
-      logs: holdings.logDigest(),
-      registers: holdings.registerDigest(),
-    });
+    this.#lastEntryAtMs = this.connection.env.clock.now();
+    this.#comparison.begin();
+  }
+
+  /** What is held here may be said now. */
+  tellHeads(): void {
+    if (!this.isClosed) this.#comparison.tellHeads();
   }
 
   // What the owner tells
@@ -348,8 +341,7 @@ export class Session implements RunSource, Suspect {
   /** More of a log can be read here. */
   mended(replica: ReplicaId): void {
     if (this.isClosed) return;
-    const row = this.#unread.get(replica);
-    if (row !== undefined) this.#checkListed(row, 0);
+    this.#comparison.mended(replica);
     this.#sending.offerFromStore(replica);
   }
 
@@ -430,13 +422,12 @@ export class Session implements RunSource, Suspect {
     this.#sending.close();
     this.#received.clear();
     this.#questions.clear();
-    this.#unread.clear();
+    this.#comparison.close();
     this.#registers.close();
     this.#blobs.close();
     this.#divergent.clear();
     this.#contradictions.clear();
-    this.#theirBranches.clear();
-    this.#toldBranches.clear();
+    this.#branches.clear();
     this.theirLogNumbers.clear();
     this.#owner.onClosed(this);
   }
@@ -464,7 +455,7 @@ export class Session implements RunSource, Suspect {
     if (this.isClosed) return Number.POSITIVE_INFINITY;
     return Math.min(
       this.#received.dueAtMs,
-      this.#compareAtMs,
+      this.#comparison.dueAtMs,
       this.#sending.wakeAtMs(),
       this.#questions.wakeAtMs(),
       this.#blobs.wakeAtMs(),
@@ -482,7 +473,7 @@ export class Session implements RunSource, Suspect {
     if (unanswered.borrows > 0) this.#owner.onNotLent();
     // An unanswered question, or long silence: compare anew rather than guess.
     const silent = now >= this.#lastEntryAtMs + limits.antiEntropyMs;
-    if (unanswered.wants > 0 || silent || now >= this.#compareAtMs) this.compare();
+    if (unanswered.wants > 0 || silent || now >= this.#comparison.dueAtMs) this.compare();
     this.#sending.tick(now);
   }
 
@@ -549,17 +540,17 @@ export class Session implements RunSource, Suspect {
 
   /** Whose branch that is, by their word; undefined if they did not speak of it. */
   signerOf(replica: ReplicaId): ReplicaId | undefined {
-    return this.#theirBranches.get(replica)?.branch.signer;
+    return this.#branches.theirs.get(replica)?.branch.signer;
   }
 
   /** Of which logs they have said that they are branches. */
   *branches(): Generator<readonly [ReplicaId, Branch]> {
-    for (const [replica, { branch }] of this.#theirBranches) yield [replica, branch];
+    for (const [replica, { branch }] of this.#branches.theirs) yield [replica, branch];
   }
 
   /** Where a log of which nothing is held here begins there, with what stands before it. */
   startOf(replica: ReplicaId): LogStart | undefined {
-    return this.#theirBranches.get(replica)?.start;
+    return this.#branches.theirs.get(replica)?.start;
   }
 
   runOfBranch(replica: ReplicaId, { seq, hash }: Branch): void {
@@ -582,9 +573,7 @@ export class Session implements RunSource, Suspect {
 
   /** More is held of the log now: if theirs has left ours before, they may be able to see it now. */
   reconsider(replica: ReplicaId): void {
-    const now = this.connection.env.clock.now();
-    const atMs = Math.max(now, this.#roundAtMs + roundMs);
-    if (this.isForked(replica)) this.#compareAtMs = Math.min(this.#compareAtMs, atMs);
+    if (this.isForked(replica)) this.#comparison.beginSoon();
   }
 
   runIgnored(replica: ReplicaId, seq: number): void {
@@ -604,7 +593,7 @@ export class Session implements RunSource, Suspect {
   // Frames
 
   isReplicaKey(replica: ReplicaId, publicKey: Uint8Array): boolean {
-    const theirs = this.#theirBranches.get(replica);
+    const theirs = this.#branches.theirs.get(replica);
     if (theirs !== undefined) return equalBytes(theirs.publicKey, publicKey);
     return this.#owner.isReplicaKey(replica, publicKey);
   }
@@ -614,7 +603,7 @@ export class Session implements RunSource, Suspect {
     if (!this.#mayAppend) return this.leave(codes.forbidden, 0, "readers append nothing");
     const read = runOfFrame(replica, epoch, frame);
     if (isMalformed(read)) return this.connection.end(codeOfFault(read.fault), read.message);
-    const run = { ...read, ...ifBranch(this.#theirBranches.get(replica)?.branch) };
+    const run = { ...read, ...ifBranch(this.#branches.theirs.get(replica)?.branch) };
     const seq = lastSeq(run);
     if (!this.#received.begin(replica, seq, flowBytes(run))) {
       return this.connection.end(codes.tooFast, "more under way than the window allows", 1_000);
@@ -652,13 +641,14 @@ export class Session implements RunSource, Suspect {
     }
     switch (frame.type) {
       case "digest":
-        return this.#onDigest(frame);
+        return this.#comparison.onDigest(frame);
       case "heads":
-        return this.#onHeads(frame.heads);
+        return this.#comparison.onHeads(frame.heads);
       case "branch":
-        return this.#onBranch(frame);
+        if (this.#branches.heard(frame)) return;
+        return this.connection.end(codes.tooLarge, "speaks of more branches than a space may have");
       case "versions":
-        return this.#onVersions(frame.rows);
+        return this.#comparison.onVersions(frame.rows);
       case "want":
         return this.#onWant(frame);
       case "hashes":
@@ -731,178 +721,10 @@ export class Session implements RunSource, Suspect {
     }
   }
 
-  /** Lists are sent, and answered, once in a round. */
-  #beginRound(nowMs: number): void {
-    this.#roundAtMs = nowMs;
-    this.#compareAtMs = Number.POSITIVE_INFINITY;
-    this.#sentHeads = false;
-    this.#sentVersions = false;
-    this.#heardVersions = false;
-  }
-
-  #onDigest(frame: Of<"digest">): void {
-    this.#hearsRegisters = true;
-    const now = this.connection.env.clock.now();
-    // They may ask at any time: they know what they have lost. Lists are long, so not all the time.
-    if (now >= this.#roundAtMs + roundMs) this.#beginRound(now);
-    else this.#compareAtMs = this.#roundAtMs + roundMs;
-    const { holdings } = this.#owner;
-    if (equalBytes(frame.logs, holdings.logDigest())) {
-      for (const { replica, to } of holdings.logs.values()) {
-        this.#cursors.listed(replica);
-        this.#cursors.agree(replica, to);
-        this.#cursors.of(replica).stored = to;
-        this.#sending.landed(replica, to);
-      }
-      this.#follow();
-      this.#owner.onListed(this, { kind: "equal", what: "heads" });
-    } else this.#sendHeads();
-    if (equalBytes(frame.registers, holdings.registerDigest())) {
-      this.#owner.onListed(this, { kind: "equal", what: "versions" });
-    } else this.#sendVersions();
-  }
-
-  /** What is held here may be said now. */
-  tellHeads(): void {
-    if (this.isClosed || !this.#owesHeads) return;
-    this.#owesHeads = false;
-    this.#sendHeads();
-  }
-
-  #sendHeads(): void {
-    if (this.#sentHeads) return;
-    if (this.#owner.holdsBack) {
-      this.#owesHeads = true;
-      return;
-    }
-    this.#sentHeads = true;
-    const held = [...this.#owner.holdings.logs.values()].filter((head) => this.#isHeard(head));
-    for (const head of held) this.#tellBranch(head);
-    for (const heads of pages(held, byReplica)) {
-      // `since` all zeros: a complete list, in as many frames as it takes.
-      const since = new Uint8Array(16);
-      this.connection.send({ type: "heads", space: this.mySpace, since, heads });
-    }
-  }
-
-  /** Whether they understand what that log is. */
-  #isHeard(head: LogHead | undefined): boolean {
-    const theirs = this.connection.theirs?.capabilities ?? 0;
-    return head?.branch === undefined || (theirs & capabilities.branches) !== 0;
-  }
-
-  #tellBranch(head: LogHead | undefined): void {
-    if (head?.branch === undefined || this.#toldBranches.get(head.replica) === head.from) return;
-    const { publicKey, from, branch } = head;
-    const { seq, hash, base } = branch;
-    this.#toldBranches.set(head.replica, from);
-    const space = this.mySpace;
-    this.connection.send({ type: "branch", space, publicKey, seq, hash, from, base });
-  }
-
-  #onBranch(frame: Of<"branch">): void {
-    const { replica, branch } = this.#owner.branchOf(frame);
-    if (this.#theirBranches.size >= limits.logsMax && !this.#theirBranches.has(replica)) {
-      return this.connection.end(codes.tooLarge, "speaks of more branches than a space may have");
-    }
-    const { from, seq } = frame;
-    const start = from <= seq ? { seq: from - 1, hash: frame.base.slice() } : undefined;
-    this.#theirBranches.set(replica, { branch, publicKey: frame.publicKey.slice(), start });
-  }
-
-  #onHeads(rows: readonly HeadRow[]): void {
-    // Whoever lists expects our list too; a difference may be known to one side only by then.
-    this.#sendHeads();
-    const listed = new Map(rows.map((row) => [row.replica, row]));
-    const inPage = this.#headsPages.next(rows, byReplica);
-    const more: HeadRow[] = [];
-    for (const row of rows) {
-      const ours = this.#owner.holdings.head(row.replica);
-      const storedBefore = this.#cursors.of(row.replica).stored;
-      this.#cursors.listed(row.replica);
-      this.#theyHold(row.replica, row.to, Math.min(row.to, ours?.to ?? 0));
-      this.#cursors.of(row.replica).theirFrom = row.from;
-      if (ours !== undefined && ours.to === row.to) {
-        if (equalBytes(ours.hash, row.hash)) this.#cursors.agree(row.replica, row.to);
-        else this.#forked(row.replica, row.to, row.hash.slice());
-      } else if (ours !== undefined && row.to < ours.to && this.#owner.isOwn(row.replica)) {
-        this.#checkListed(row, storedBefore);
-      }
-      if (row.to > (ours?.to ?? 0)) more.push(row);
-    }
-    // What a complete list leaves out is not held there, whatever was sent before.
-    for (const replica of this.#cursors.logs) {
-      if (listed.has(replica) || !inPage(replica)) continue;
-      this.#cursors.listed(replica);
-      this.#theyHold(replica, 0, 0);
-    }
-    const isComplete = this.#headsPages.complete;
-    if (isComplete) this.#follow();
-    this.#owner.onListed(this, { kind: "heads", rows, isComplete });
-    if (more.length > 0) this.#owner.onTheyHoldMore(this, more);
-  }
-
-  /**
-   * People are told how far their own words have come: by the hash of the very entry, not by its seq.
-   * @param storedBefore what holds until then.
-   */
-  #checkListed({ replica, from, to, hash }: HeadRow, storedBefore: number): void {
-    const theirs = hash.slice();
-    const cursor = this.#cursors.of(replica);
-    cursor.stored = Math.min(storedBefore, to);
-    this.#unread.delete(replica);
-    if (to === 0) return;
-    const compared = ([ours]: readonly Uint8Array[]): void => {
-      // They may have listed less since.
-      if (this.isClosed || ours === undefined || cursor.forked || cursor.theirs < to) return;
-      if (!equalBytes(ours, theirs)) return this.#forked(replica, to, theirs);
-      cursor.stored = Math.max(cursor.stored, to);
-      this.#owner.onStored(this, replica, to);
-    };
-    this.#owner.effects.start(this.#owner.hashes(replica, to, to), compared, () => {
-      if (!this.isClosed && cursor.theirs >= to) {
-        this.#unread.set(replica, { replica, from, to, hash: theirs });
-      }
-    });
-  }
-
   #follow(): void {
     this.#state = "following";
     this.#owner.onCompared(this);
     this.#sending.offerAll();
-  }
-
-  #sendVersions(): void {
-    if (this.#sentVersions) return;
-    this.#sentVersions = true;
-    const rows: VersionRow[] = [];
-    for (const register of this.#owner.holdings.registers) {
-      const { replica, name, number } = register;
-      rows.push({ replica, name, number, hash8: register.bodyHash.subarray(0, 8) });
-    }
-    for (const page of pages(rows, byRegister)) {
-      this.connection.send({ type: "versions", space: this.mySpace, rows: page });
-    }
-  }
-
-  #onVersions(rows: readonly VersionRow[]): void {
-    this.#sendVersions();
-    if (this.#heardVersions) return;
-    const theirs = new Map(rows.map((row) => [byRegister(row), row]));
-    const inPage = this.#versionsPages.next(rows, byRegister);
-    this.#heardVersions = this.#versionsPages.complete;
-    this.#owner.onListed(this, { kind: "versions", rows, isComplete: this.#heardVersions });
-    for (const register of this.#owner.holdings.registers) {
-      const key = byRegister(register);
-      if (!inPage(key)) continue;
-      const row = theirs.get(key);
-      const known =
-        row !== undefined &&
-        (row.number > register.number ||
-          (row.number === register.number &&
-            equalBytes(row.hash8, register.bodyHash.subarray(0, 8))));
-      if (!known) this.sendRegister(register);
-    }
   }
 
   #onWant(frame: Of<"want">): void {
@@ -919,7 +741,7 @@ export class Session implements RunSource, Suspect {
     if (cursor.forked) return;
     // They say they lack it, whatever we believed.
     const held = Math.max(0, first - 1);
-    this.#theyHold(replica, Math.min(cursor.theirs, held), held);
+    this.#sending.theyHold(replica, Math.min(cursor.theirs, held), held);
     cursor.wantedTo = Math.max(cursor.wantedTo, last);
     this.#sending.offerFromStore(replica);
   }
@@ -986,15 +808,19 @@ export class Session implements RunSource, Suspect {
     const theirs = hash.slice();
     this.#setForked(cursor, replica);
     this.#owner.onFork(this, replica, seq, theirs);
-    if (seq <= cursor.theirs) return;
+    if (seq <= cursor.theirs || this.#telling >= limits.wantsMax) return;
+    this.#telling++;
     const compared = ([ours]: readonly Uint8Array[]): void => {
+      this.#telling--;
       // The same entry is one that they hold in a branch, and not in this log.
       if (this.isClosed || !cursor.forked || (ours && equalBytes(ours, theirs))) return;
       cursor.theirs = Math.max(cursor.theirs, seq);
       this.#owner.onFork(this, replica, seq, theirs);
     };
     // Damage is asked for; the next comparison tells.
-    this.#owner.effects.start(this.#owner.hashes(replica, seq, seq), compared, () => {});
+    this.#owner.effects.start(this.#owner.hashes(replica, seq, seq), compared, () => {
+      this.#telling--;
+    });
   }
 
   #setForked(cursor: Cursor, replica: ReplicaId): void {
@@ -1002,23 +828,6 @@ export class Session implements RunSource, Suspect {
     // Nobody will confirm what was sent of our branch.
     this.#sending.landed(replica, Number.POSITIVE_INFINITY);
   }
-
-  /** Their own word on what they hold replaces what we believed, also where it is less. */
-  #theyHold(replica: ReplicaId, to: number, sent: number): void {
-    const cursor = this.#cursors.of(replica);
-    cursor.theirs = to;
-    cursor.stored = to;
-    cursor.sent = sent;
-    // What came is in their word; what was lost would never be confirmed, and is sent again.
-    this.#sending.landed(replica, Number.POSITIVE_INFINITY);
-  }
-}
-
-/** A branch as they hold it. `start`: undefined where its own first entry is no longer there. */
-interface TheirBranch {
-  readonly branch: Branch;
-  readonly publicKey: Uint8Array;
-  readonly start: LogStart | undefined;
 }
 
 /** Somebody who has taken a log apart says something else of it once, and while that is on its way twice. */
@@ -1027,8 +836,3 @@ const contradictionsMax = 3;
 const cursorsMax = 3 * limits.logsMax;
 /** Hashes in one answer: those of a run. */
 const hashesTold = 1_024;
-/** A comparison that the other party begins is answered with lists at most so often. */
-const roundMs = 5_000;
-const byReplica = (row: { readonly replica: ReplicaId }): string => row.replica;
-const byRegister = (row: { readonly replica: ReplicaId; readonly name: RegisterName }): string =>
-  `${row.replica}/${row.name}`;
