@@ -175,6 +175,60 @@ describe("damaged entries", () => {
     expect(a.exchange.holes.get(ana.replica)).toMatchObject([{ first: 151, last: 180 }]);
   });
 
+  it("are compared as they were listed last, when they can be read again", async () => {
+    const env = newEnv();
+    const ana = await Author.make();
+    const [relay, second] = [new TestParty("relay", env), new TestParty("relay", env)];
+    const a = new Device(env, [ana.replica]);
+    const runs = [await ana.write(150), await ana.write(80)];
+    for (const run of runs) await ownAppend(a, run);
+    for (const run of runs) await ownAppend(second, run);
+    for (const run of runs.slice(0, 1)) await ownAppend(relay, run);
+    for (const first of await a.segmentsOf(ana.replica)) await a.spoil(ana.replica, first);
+    // It lends nothing, and is brought the rest by somebody else.
+    relay.tap = (frame) => frame[0] !== 0x13 && frame[0] !== 0x14;
+    a.connect(relay);
+    const { session } = a;
+    await settle();
+    for (const run of runs.slice(1)) await ownAppend(relay, run);
+    env.advance(6_000);
+    relay.session?.compare();
+    await settle();
+    const first = session ?? a.session;
+    expect(first?.storedTo(ana.replica)).toBe(230);
+    env.advance(11_000);
+    a.connect(second);
+    for (let turn = 0; turn < 4; turn++) await wait(env, 11_000, [a]);
+    expect(await a.readAll(ana.replica)).toBe(230);
+    expect(first?.storedTo(ana.replica)).toBe(230);
+  });
+
+  it("do not hide where two copies of a device have parted", async () => {
+    const env = newEnv();
+    const pair = await suite.newSigningPair();
+    const [one, two] = [new Author(pair), new Author(pair)];
+    const relay = new TestParty("relay", env);
+    const a = new Device(env, [one.replica]);
+    for (let each = 0; each < 230; each++) {
+      const run = await one.write(1);
+      await ownAppend(a, run);
+      await ownAppend(relay, run);
+    }
+    [two.seq, two.hash] = [one.seq, one.hash];
+    for (let each = 0; each < 170; each++) {
+      await ownAppend(a, await one.write(1));
+      await ownAppend(relay, await two.write(1));
+    }
+    await a.spoil(one.replica, 101);
+    a.connect(relay);
+    for (let turn = 0; turn < 40; turn++) await wait(env, 6_000, [a, relay]);
+    expect(a.exchange.holes.size).toBe(0);
+    const held = (party: TestParty) => [...party.exchange.holdings.logs.keys()].sort();
+    expect(held(a).length).toBe(2);
+    expect(held(relay)).toEqual(held(a));
+    expect([...a.endings, ...relay.endings]).toEqual([]);
+  });
+
   it("that were never sent stay a hole, and what was whole before them still arrives", async () => {
     const env = newEnv();
     const ana = await Author.make();

@@ -81,9 +81,8 @@ export class Comparison {
   #heardVersions = false;
   readonly #headsPages = new Pages();
   readonly #versionsPages = new Pages();
-  /** What they list of own logs, where the entry cannot be read to compare it: it is mended first. */
-  readonly #unread = new Map<ReplicaId, HeadRow>();
-  #closed = false;
+  /** What they list of own logs, until the entry was read to compare it: it may have to be mended first. */
+  readonly #unchecked = new Map<ReplicaId, HeadRow>();
 
   constructor(options: ComparisonOptions) {
     this.#options = options;
@@ -100,8 +99,7 @@ export class Comparison {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#unread.clear();
+    this.#unchecked.clear();
   }
 
   /** Says our digests: whoever sees a difference answers with lists. */
@@ -146,10 +144,14 @@ export class Comparison {
 
   #allAgree(): void {
     const { holdings, cursors, sending } = this.#options;
+    for (const replica of cursors.logs) {
+      if (holdings.head(replica) === undefined) this.#theyList(replica, 0, 0);
+    }
     for (const { replica, to } of holdings.logs.values()) {
+      this.forget(replica);
       cursors.listed(replica);
+      cursors.of(replica).theirs = to;
       cursors.agree(replica, to);
-      cursors.of(replica).stored = to;
       sending.landed(replica, to);
     }
   }
@@ -201,50 +203,51 @@ export class Comparison {
     const { replica, from, to, hash } = row;
     const { holdings, cursors, host, isOwn } = this.#options;
     const ours = holdings.head(replica);
-    const cursor = cursors.of(replica);
-    const storedBefore = cursor.stored;
     this.#theyList(replica, to, Math.min(to, ours?.to ?? 0));
-    cursor.theirFrom = from;
+    cursors.of(replica).theirFrom = from;
     if (ours === undefined) return;
     if (ours.to === to) {
       if (equalBytes(ours.hash, hash)) cursors.agree(replica, to);
       else host.onForked(replica, to, hash.slice());
-    } else if (to < ours.to && isOwn(replica)) this.#checkListed(row, storedBefore);
+    } else if (to > 0 && to < ours.to && isOwn(replica)) {
+      this.#unchecked.set(replica, { ...row, hash: hash.slice() });
+      this.#check(replica);
+    }
   }
 
   #theyList(replica: ReplicaId, to: number, sent: number): void {
+    this.forget(replica);
     this.#options.cursors.listed(replica);
     this.#options.sending.theyHold(replica, to, sent);
   }
 
-  /**
-   * People are told how far their own words have come: by the hash of the very entry, not by its seq.
-   * @param storedBefore what holds until then.
-   */
-  #checkListed({ replica, from, to, hash }: HeadRow, storedBefore: number): void {
+  /** People are told how far their own words have come: by the hash of the very entry, not by its seq. */
+  #check(replica: ReplicaId): void {
     const { cursors, effects, hashes, host } = this.#options;
-    const theirs = hash.slice();
-    const cursor = cursors.of(replica);
-    cursor.stored = Math.min(storedBefore, to);
-    this.#unread.delete(replica);
-    if (to === 0) return;
+    const row = this.#unchecked.get(replica);
+    if (row === undefined) return;
+    const { to, hash } = row;
     const compared = ([ours]: readonly Uint8Array[]): void => {
-      // They may have listed less since.
-      if (this.#closed || ours === undefined || cursor.forked || cursor.theirs < to) return;
-      if (!equalBytes(ours, theirs)) return host.onForked(replica, to, theirs);
+      // They may have said something else since.
+      if (ours === undefined || this.#unchecked.get(replica) !== row) return;
+      this.#unchecked.delete(replica);
+      if (!equalBytes(ours, hash)) return host.onForked(replica, to, hash);
+      const cursor = cursors.of(replica);
       cursor.stored = Math.max(cursor.stored, to);
       host.onStored(replica, to);
     };
-    effects.start(hashes(replica, to, to), compared, () => {
-      if (this.#closed || cursor.theirs < to) return;
-      this.#unread.set(replica, { replica, from, to, hash: theirs });
-    });
+    // What is damaged is mended first.
+    effects.start(hashes(replica, to, to), compared, () => {});
   }
 
   /** More of a log can be read here. */
   mended(replica: ReplicaId): void {
-    const row = this.#unread.get(replica);
-    if (row !== undefined) this.#checkListed(row, 0);
+    this.#check(replica);
+  }
+
+  /** What they listed of the log holds no more. */
+  forget(replica: ReplicaId): void {
+    this.#unchecked.delete(replica);
   }
 
   // Registers

@@ -13,7 +13,10 @@ export interface Cursor {
   theirFrom: number;
   /** They hold entries up to here, as far as is known. */
   theirs: number;
-  /** They have said that they committed entries up to here; what they forwarded may be on its way. */
+  /**
+   * They have committed the very entries that stand here, up to there: by their confirmation of what was
+   * sent, or by the hash of their list. What they list or forward is none of that by its seq alone.
+   */
   stored: number;
   /** Where both hold the same entry by their lists. What they confirm may be another branch by now. */
   agreed: number;
@@ -67,6 +70,7 @@ export class Cursors {
   agree(replica: ReplicaId, seq: number): void {
     const cursor = this.of(replica);
     cursor.agreed = Math.max(cursor.agreed, seq);
+    cursor.stored = Math.max(cursor.stored, seq);
     this.came(replica, seq);
   }
 

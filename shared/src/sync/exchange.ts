@@ -335,6 +335,17 @@ export class Exchange implements SessionOwner, IntakeHost {
     });
   }
 
+  mendsWith(session: Session, publicKey: Uint8Array, run: Run): void {
+    if (!this.#mending.wants(run, this.holdings.to(run.replica))) return;
+    const mended = (isWhole: boolean): void => {
+      if (isWhole) session.runMended(run.replica, lastSeq(run));
+      this.#mending.ask();
+    };
+    this.effects.start(this.#mending.mend(publicKey, run), mended, (error) =>
+      this.#options.host.onStoreFailed(error),
+    );
+  }
+
   #lookAtHole(replica: ReplicaId, hole: Hole): void {
     this.effects.start(
       this.#mending.look(this.publicKeyOf(replica), replica, hole),
@@ -346,7 +357,10 @@ export class Exchange implements SessionOwner, IntakeHost {
   #onMended(replica: ReplicaId): void {
     if (this.effects.closed) return;
     this.#options.host.onMended(replica);
-    for (const session of this.sessions) session.mended(replica);
+    for (const session of this.sessions) {
+      session.mended(replica);
+      if (session.isForked(replica)) this.#forks?.suspect(session, replica);
+    }
   }
 
   onRegister(session: Session, publicKey: Uint8Array, bytes: Uint8Array): void {

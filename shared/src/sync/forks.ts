@@ -85,6 +85,8 @@ export class Forks {
     const known = this.#searches.get(replica);
     // Who does not answer is asked again by the next comparison, or another in its place.
     if (known?.isLooking === true || known?.suspect.isLending(replica) === true) return;
+    // What is damaged here comes first: it may be what has to be compared.
+    if (suspect.isLending(replica)) return;
     const head = this.#options.holdings.head(replica);
     const common = Math.min(head?.to ?? 0, suspect.holdsTo(replica));
     const from = Math.max(head?.from ?? 1, suspect.holdsFrom(replica));
@@ -98,7 +100,7 @@ export class Forks {
   /** Whether that run of theirs was asked for here. */
   awaits(suspect: Suspect, run: Run): boolean {
     const search = this.#searches.get(run.replica);
-    return search?.suspect === suspect && search.seq === run.first;
+    return search?.suspect === suspect && !search.isLooking && search.seq === run.first;
   }
 
   /** Looks at a run that `awaits`. Rejects only when the store failed. */
@@ -107,9 +109,12 @@ export class Forks {
     const search = this.#searches.get(replica);
     if (search?.suspect !== suspect) return;
     search.isLooking = true;
-    const verdict = await this.#judge(publicKey, run).finally(() => {
-      search.isLooking = false;
+    const verdict = await this.#judge(publicKey, run).catch((error: unknown) => {
+      // Damage: what they send of it next is to mend it, and the next comparison looks again.
+      if (this.#searches.get(replica) === search) this.#searches.delete(replica);
+      throw error;
     });
+    search.isLooking = false;
     if (this.#searches.get(replica) !== search) return;
     this.#searches.delete(replica);
     const head = this.#options.holdings.head(replica);

@@ -214,12 +214,15 @@ export class Mending {
 
   #mended(run: Run): void {
     const { replica } = run;
-    // A copy that did not fit, for want of the hash before it, may fit now.
-    const left = (this.#holes.get(replica) ?? []).flatMap((hole) => [
-      { ...hole, last: Math.min(hole.last, run.first - 1), look: "due" as const },
-      { ...hole, first: Math.max(hole.first, lastSeq(run) + 1), look: "due" as const },
-    ]);
-    const holes = left.filter(({ first, last }) => first <= last);
+    const last = lastSeq(run);
+    const holes = (this.#holes.get(replica) ?? []).flatMap((hole): Known[] => {
+      if (hole.last < run.first || hole.first > last + 1) return [hole];
+      // A copy that did not fit, for want of the hash before it, may fit now.
+      const look = "due";
+      const before = { ...hole, last: Math.min(hole.last, run.first - 1), look } as const;
+      const behind = { ...hole, first: Math.max(hole.first, last + 1), look } as const;
+      return [before, behind].filter((each) => each.first <= each.last);
+    });
     if (holes.length === 0) this.#holes.delete(replica);
     else this.#holes.set(replica, holes);
     this.#options.onMended(replica);

@@ -115,6 +115,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
         repair: async (run) => (await this.store.repair?.(tag, run)) ?? "unfit",
       },
     });
+    for (const replica of own) this.exchange.ownLogs.add(replica);
   }
 
   /** @param lag turns of the event loop that a frame is under way. */

@@ -38,6 +38,8 @@ interface Lent {
   readonly replica: ReplicaId;
   next: number;
   readonly last: number;
+  /** Sent so far. */
+  bytes: number;
 }
 
 /** What the store did not give is asked for again after so long. */
@@ -119,7 +121,7 @@ export class Sending {
     // Who asks again waits for that answer alone.
     this.#lent = this.#lent.filter((lent) => lent.replica !== replica);
     if (this.#lent.length >= limits.wantsMax) return "too many";
-    this.#lent.push({ replica, next: first, last });
+    this.#lent.push({ replica, next: first, last, bytes: 0 });
     this.pump();
     return "lending";
   }
@@ -128,7 +130,7 @@ export class Sending {
   theyHold(replica: ReplicaId, to: number, sent: number): void {
     const cursor = this.#options.cursors.of(replica);
     cursor.theirs = to;
-    cursor.stored = to;
+    cursor.stored = Math.min(cursor.stored, to);
     cursor.sent = sent;
     // What came is in their word; what was lost would never be confirmed, and is sent again.
     this.landed(replica, Number.POSITIVE_INFINITY);
@@ -201,9 +203,15 @@ export class Sending {
       if (isSent) {
         this.#sendRun(cursor, run, publicKey, (log, epoch) => frameOfRun(log, epoch, run));
         lent.next = lastSeq(run) + 1;
+        lent.bytes += flowBytes(run);
       }
+      // Nobody confirms entries of another branch than theirs, so nothing paces them: as much as a run may
+      // hold for each question.
+      const isEnough = cursor.forked && lent.bytes >= limits.runBytesMax;
       // What cannot be read here either, they ask of another.
-      if (!isSent || lent.next > last) this.#lent = this.#lent.filter((each) => each !== lent);
+      if (!isSent || isEnough || lent.next > last) {
+        this.#lent = this.#lent.filter((each) => each !== lent);
+      }
       this.pump();
     };
     this.#reading = true;

@@ -58,6 +58,8 @@ export interface SessionOwner {
   onRun(session: Session, publicKey: Uint8Array, run: Run): void;
   /** Whether the run was asked for to see where their log leaves ours: then it is no news. */
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean;
+  /** A run of another branch than ours that was asked for to mend what both have in common. */
+  mendsWith(session: Session, publicKey: Uint8Array, run: Run): void;
   /** Whether branches of that key's log are known. */
   hasForked(log: Pick<Run, "replica" | "branch">): boolean;
   /** Which log a `branch` frame speaks of. */
@@ -148,8 +150,10 @@ export class Session implements RunSource, Suspect {
   readonly #divergent = new Map<ReplicaId, number>();
   /** How often a run of theirs did not continue what both hold. */
   readonly #contradictions = new Map<ReplicaId, number>();
-  /** What they asked or said that the store is reading hashes for. */
+  /** Their questions for hashes that the store is answering. */
   #telling = 0;
+  /** Forks they have told of, with which our entries are being compared. */
+  #forksHeard = 0;
 
   constructor(options: SessionOptions) {
     this.connection = options.connection;
@@ -248,14 +252,9 @@ export class Session implements RunSource, Suspect {
     return this.connection.theirs?.durable ?? false;
   }
 
-  /**
-   * Greatest seq of a log that the other party has said to have committed. Who lists more than is held
-   * here may have another branch of it: until that has come they have said nothing of ours.
-   */
+  /** Greatest seq of a log that the other party has committed, the very entries that are held here. */
   storedTo(replica: ReplicaId): number {
-    const cursor = this.#cursors.known(replica);
-    if (cursor === undefined || cursor.forked) return 0;
-    return cursor.stored > this.#owner.holdings.to(replica) ? cursor.agreed : cursor.stored;
+    return this.#cursors.known(replica)?.stored ?? 0;
   }
 
   /** Greatest seq of a log the other party is known to hold. */
@@ -585,6 +584,7 @@ export class Session implements RunSource, Suspect {
   takenApart(replica: ReplicaId): void {
     if (this.isClosed) return;
     this.#setForked(this.#cursors.of(replica), replica);
+    this.#comparison.forget(replica);
     this.#received.release(replica, Number.POSITIVE_INFINITY);
     // What is answered now was asked about what stood here before.
     this.#divergent.delete(replica);
@@ -613,7 +613,11 @@ export class Session implements RunSource, Suspect {
     cursor.theirs = Math.max(cursor.theirs, seq);
     const isLookedAt = this.#owner.looksForFork(this, publicKey, run);
     if (isLookedAt) this.#questions.mended(replica, seq);
-    if (cursor.forked || isLookedAt) return this.#received.release(replica, seq);
+    if (cursor.forked || isLookedAt) {
+      // What both have in common may be damaged here, and be what shows where they part.
+      if (!isLookedAt && this.isLending(replica)) this.#owner.mendsWith(this, publicKey, run);
+      return this.#received.release(replica, seq);
+    }
     this.#owner.onRun(this, publicKey, run);
   }
 
@@ -732,7 +736,7 @@ export class Session implements RunSource, Suspect {
     if (form === "hashes") return this.#tellHashes(frame);
     const cursor = this.#cursors.of(replica);
     // Who looks for a fork may have written on since their list came.
-    const isSearch = cursor.forked && last <= this.#owner.holdings.to(replica);
+    const isSearch = cursor.forked && first === last && last <= this.#owner.holdings.to(replica);
     if (last <= cursor.theirs || isSearch) {
       if (this.#sending.lend(replica, first, last) === "lending") return;
       return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
@@ -808,10 +812,11 @@ export class Session implements RunSource, Suspect {
     const theirs = hash.slice();
     this.#setForked(cursor, replica);
     this.#owner.onFork(this, replica, seq, theirs);
-    if (seq <= cursor.theirs || this.#telling >= limits.wantsMax) return;
-    this.#telling++;
+    const isHeld = this.#owner.holdings.head(replica) !== undefined;
+    if (!isHeld || seq <= cursor.theirs || this.#forksHeard >= limits.wantsMax) return;
+    this.#forksHeard++;
     const compared = ([ours]: readonly Uint8Array[]): void => {
-      this.#telling--;
+      this.#forksHeard--;
       // The same entry is one that they hold in a branch, and not in this log.
       if (this.isClosed || !cursor.forked || (ours && equalBytes(ours, theirs))) return;
       cursor.theirs = Math.max(cursor.theirs, seq);
@@ -819,12 +824,13 @@ export class Session implements RunSource, Suspect {
     };
     // Damage is asked for; the next comparison tells.
     this.#owner.effects.start(this.#owner.hashes(replica, seq, seq), compared, () => {
-      this.#telling--;
+      this.#forksHeard--;
     });
   }
 
   #setForked(cursor: Cursor, replica: ReplicaId): void {
     cursor.forked = true;
+    cursor.stored = 0;
     // Nobody will confirm what was sent of our branch.
     this.#sending.landed(replica, Number.POSITIVE_INFINITY);
   }
