@@ -323,33 +323,36 @@ export class Exchange implements SessionOwner, IntakeHost {
       this.#publicKeys.set(run.replica, publicKey);
     }
     const offer = () => this.#intake.offer(session, publicKey, run);
-    if (!this.#mending.wants(run, this.holdings.to(run.replica))) return offer();
-    const mended = (isWhole: boolean): void => {
-      if (isWhole) session.runMended(run.replica, lastSeq(run));
-      this.#mending.ask();
-      offer();
-    };
-    this.effects.start(this.#mending.mend(publicKey, run), mended, (error) => {
-      offer();
-      this.#options.host.onStoreFailed(error);
-    });
+    if (!this.mendsWith(session, publicKey, run, offer)) offer();
   }
 
-  mendsWith(session: Session, publicKey: Uint8Array, run: Run): void {
-    if (!this.#mending.wants(run, this.holdings.to(run.replica))) return;
+  mendsWith(session: Session, publicKey: Uint8Array, run: Run, over?: () => void): boolean {
+    const { replica } = run;
+    if (!this.#mending.wants(run, this.holdings.to(replica))) return false;
     const mended = (isWhole: boolean): void => {
-      if (isWhole) session.runMended(run.replica, lastSeq(run));
-      this.#mending.ask();
+      if (isWhole) session.runMended(replica, lastSeq(run));
+      this.#afterMending(replica);
+      over?.();
     };
-    this.effects.start(this.#mending.mend(publicKey, run), mended, (error) =>
-      this.#options.host.onStoreFailed(error),
-    );
+    this.effects.start(this.#mending.mend(publicKey, run), mended, (error) => {
+      over?.();
+      this.#options.host.onStoreFailed(error);
+    });
+    return true;
+  }
+
+  /** Asks for what is damaged still. Where nothing is, a fork may be what stood behind the damage. */
+  #afterMending(replica: ReplicaId): void {
+    this.#mending.ask();
+    for (const session of this.sessions) {
+      if (session.isForked(replica)) this.#forks?.suspect(session, replica);
+    }
   }
 
   #lookAtHole(replica: ReplicaId, hole: Hole): void {
     this.effects.start(
       this.#mending.look(this.publicKeyOf(replica), replica, hole),
-      () => this.#mending.ask(),
+      () => this.#afterMending(replica),
       (error) => this.#options.host.onStoreFailed(error),
     );
   }
@@ -357,10 +360,7 @@ export class Exchange implements SessionOwner, IntakeHost {
   #onMended(replica: ReplicaId): void {
     if (this.effects.closed) return;
     this.#options.host.onMended(replica);
-    for (const session of this.sessions) {
-      session.mended(replica);
-      if (session.isForked(replica)) this.#forks?.suspect(session, replica);
-    }
+    for (const session of this.sessions) session.mended(replica);
   }
 
   onRegister(session: Session, publicKey: Uint8Array, bytes: Uint8Array): void {

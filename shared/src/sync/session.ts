@@ -58,8 +58,8 @@ export interface SessionOwner {
   onRun(session: Session, publicKey: Uint8Array, run: Run): void;
   /** Whether the run was asked for to see where their log leaves ours: then it is no news. */
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean;
-  /** A run of another branch than ours that was asked for to mend what both have in common. */
-  mendsWith(session: Session, publicKey: Uint8Array, run: Run): void;
+  /** Whether the run may stand in for what is damaged here; it is tried then. */
+  mendsWith(session: Session, publicKey: Uint8Array, run: Run): boolean;
   /** Whether branches of that key's log are known. */
   hasForked(log: Pick<Run, "replica" | "branch">): boolean;
   /** Which log a `branch` frame speaks of. */

@@ -32,6 +32,14 @@ async function forked() {
   return { env, own, device, relay };
 }
 
+/** A device and a relay that have not met. */
+async function apart() {
+  const env = newEnv();
+  const ana = await Author.make();
+  const device = new Teller("device", env, [ana.replica]);
+  return { env, ana, device, relay: new TestParty("relay", env) };
+}
+
 describe("what is said to be stored", () => {
   it("is no entry of another branch, however often that is listed", async () => {
     const { env, own, device, relay } = await forked();
@@ -60,9 +68,7 @@ describe("what is said to be stored", () => {
   });
 
   it("is what both have in common, once its hash was read", async () => {
-    const env = newEnv();
-    const ana = await Author.make();
-    const [device, relay] = [new Teller("device", env, [ana.replica]), new TestParty("relay", env)];
+    const { ana, device, relay } = await apart();
     const [first, second] = [await ana.write(3), await ana.write(2)];
     for (const run of [first, second]) await ownAppend(device, run);
     await ownAppend(relay, first);
@@ -75,9 +81,7 @@ describe("what is said to be stored", () => {
   });
 
   it("falls with what they say to lack", async () => {
-    const env = newEnv();
-    const ana = await Author.make();
-    const [device, relay] = [new Teller("device", env, [ana.replica]), new TestParty("relay", env)];
+    const { ana, device, relay } = await apart();
     await ownAppend(device, await ana.write(4));
     device.connect(relay);
     await settle();
@@ -91,9 +95,7 @@ describe("what is said to be stored", () => {
   });
 
   it("is not made a number without end by a fork that nobody can see", async () => {
-    const env = newEnv();
-    const ana = await Author.make();
-    const [device, relay] = [new Teller("device", env, [ana.replica]), new TestParty("relay", env)];
+    const { env, ana, device, relay } = await apart();
     await ownAppend(device, await ana.write(2));
     device.connect(relay);
     await settle();
