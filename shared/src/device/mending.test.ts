@@ -1,6 +1,7 @@
 /** What a disk has spoilt comes back from whoever holds it: sync/mending.ts over a device's own log. */
 import { describe, expect, it } from "vitest";
 import type { ReplicaId } from "../id/id.ts";
+import { staysInLog } from "../log/branch.ts";
 import { DamagedEntries } from "../log/damage.ts";
 import type { Run } from "../log/entry.ts";
 import { codes } from "../protocol/codes.ts";
@@ -201,32 +202,40 @@ describe("damaged entries", () => {
     expect(first?.storedTo(ana.replica)).toBe(230);
   });
 
-  it("do not hide where two copies of a device have parted", async () => {
-    const env = newEnv();
-    const pair = await suite.newSigningPair();
-    const [one, two] = [new Author(pair), new Author(pair)];
-    const relay = new TestParty("relay", env);
-    const a = new Device(env, [one.replica]);
-    for (let each = 0; each < 230; each++) {
-      const run = await one.write(1);
-      await ownAppend(a, run);
-      await ownAppend(relay, run);
-    }
-    [two.seq, two.hash] = [one.seq, one.hash];
-    for (let each = 0; each < 170; each++) {
-      await ownAppend(a, await one.write(1));
-      await ownAppend(relay, await two.write(1));
-    }
-    await a.spoil(one.replica, 101);
-    a.connect(relay);
-    // Less than after which a silence makes them compare.
-    for (let turn = 0; turn < 9; turn++) await wait(env, 6_000, [a, relay]);
-    expect(a.exchange.holes.size).toBe(0);
-    const held = (party: TestParty) => [...party.exchange.holdings.logs.keys()].sort();
-    expect(held(a).length).toBe(2);
-    expect(held(relay)).toEqual(held(a));
-    expect([...a.endings, ...relay.endings]).toEqual([]);
-  });
+  it.each(["this", "the other"])(
+    "do not hide where %s copy of a device goes on as a branch",
+    async (who) => {
+      const env = newEnv();
+      const pair = await suite.newSigningPair();
+      const [one, two] = [new Author(pair), new Author(pair)];
+      const relay = new TestParty("relay", env);
+      const a = new Device(env, [one.replica]);
+      for (let each = 0; each < 230; each++) {
+        const run = await one.write(1);
+        await ownAppend(a, run);
+        await ownAppend(relay, run);
+      }
+      [two.seq, two.hash] = [one.seq, one.hash];
+      const parted = [[await one.write(1)], [await two.write(1)]];
+      const oneStays = staysInLog(one.hash, two.hash);
+      for (let each = 1; each < 170; each++) {
+        parted[0]?.push(await one.write(1));
+        parted[1]?.push(await two.write(1));
+      }
+      const [ours, theirs] = oneStays === (who === "this") ? parted.toReversed() : parted;
+      for (const run of ours ?? []) await ownAppend(a, run);
+      for (const run of theirs ?? []) await ownAppend(relay, run);
+      await a.spoil(one.replica, 101);
+      a.connect(relay);
+      // Less than after which a silence makes them compare.
+      for (let turn = 0; turn < 9; turn++) await wait(env, 6_000, [a, relay]);
+      expect(a.exchange.holes.size).toBe(0);
+      const held = (party: TestParty) => [...party.exchange.holdings.logs.keys()].sort();
+      expect(held(a).length).toBe(2);
+      expect(held(relay)).toEqual(held(a));
+      expect([...a.endings, ...relay.endings]).toEqual([]);
+    },
+  );
 
   it("that were never sent stay a hole, and what was whole before them still arrives", async () => {
     const env = newEnv();

@@ -404,8 +404,17 @@ export class Exchange implements SessionOwner, IntakeHost {
     this.#options.host.onCompared(session);
   }
 
-  onNotLent(): void {
+  onNotLent(session: Session): void {
     this.#mending.ask();
+    // What was asked for may be damaged there, until somebody has mended it: the next one is asked, or it again.
+    const all = [...this.sessions];
+    const after = all.indexOf(session) + 1;
+    const inTurn = [...all.slice(after), ...all.slice(0, after)];
+    for (const replica of this.#forks?.unanswered(session) ?? []) {
+      for (const other of inTurn) {
+        if (other.isForked(replica)) this.#forks?.suspect(other, replica);
+      }
+    }
   }
 
   onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void {

@@ -83,7 +83,6 @@ export class Forks {
   /** Another entry stands there in theirs than in ours. */
   suspect(suspect: Suspect, replica: ReplicaId): void {
     const known = this.#searches.get(replica);
-    // Who does not answer is asked again by the next comparison, or another in its place.
     if (known?.isLooking === true || known?.suspect.isLending(replica) === true) return;
     // What is damaged here comes first: it may be what has to be compared.
     if (suspect.isLending(replica)) return;
@@ -95,6 +94,16 @@ export class Forks {
     }
     const nothing = { wrongAt: undefined, commonTo: undefined, isLooking: false };
     this.#ask(replica, { suspect, seq: common, step: firstStep, ...nothing });
+  }
+
+  /** Of which logs it was asked, and did not answer in time. */
+  unanswered(suspect: Suspect): ReplicaId[] {
+    return [...this.#searches]
+      .filter(
+        ([log, search]) =>
+          search.suspect === suspect && !search.isLooking && !suspect.isLending(log),
+      )
+      .map(([log]) => log);
   }
 
   /** Whether that run of theirs was asked for here. */

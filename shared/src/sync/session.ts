@@ -72,8 +72,8 @@ export interface SessionOwner {
   onCompared(session: Session): void;
   /** The other party holds logs we lack and does not push: ask for them, if not asked elsewhere. */
   onTheyHoldMore(session: Session, rows: readonly HeadRow[]): void;
-  /** What is damaged here was asked of the other party, and did not come. */
-  onNotLent(): void;
+  /** What both hold was asked of the other party, to mend or to compare it, and did not come. */
+  onNotLent(session: Session): void;
   /** Another entry stands at `seq` there. `theirHash` is theirs. */
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
   /** What of theirs is listed, before it comes. `isComplete`: it was all, and all of it is known. */
@@ -469,7 +469,7 @@ export class Session implements RunSource, Suspect {
       return this.connection.end(codes.deadline, "a request for a blob was not answered");
     }
     const unanswered = this.#questions.expire(now);
-    if (unanswered.borrows > 0) this.#owner.onNotLent();
+    if (unanswered.borrows > 0) this.#owner.onNotLent(this);
     // An unanswered question, or long silence: compare anew rather than guess.
     const silent = now >= this.#lastEntryAtMs + limits.antiEntropyMs;
     if (unanswered.wants > 0 || silent || now >= this.#comparison.dueAtMs) this.compare();
