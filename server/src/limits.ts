@@ -94,6 +94,17 @@ export const relayLimits = {
   /** Orders in a slice: a log of a million entries takes the store a moment. */
   sweepOrdersMax: 1,
 
+  // What other relays have written into the same store
+
+  /** Told of a space while its room is read from the store; beyond it the room looks at the store again. */
+  meanwhileMax: 1_024,
+  /** Rooms that look at the store at a time: after a bus was down, all of them want to. */
+  looksAtOnceMax: 4,
+  /** A room looks again after so long, for what nobody was left to tell of. */
+  lookEveryMs: 300_000,
+  /** And so soon after a look that failed. */
+  lookRetryMs: 10_000,
+
   // Going away
 
   /** Clients told to come back are spread over this time. */

@@ -22,6 +22,7 @@ import {
 import { Effects } from "@skein/shared/sync/effects.ts";
 import type { Bus } from "./bus/bus.ts";
 import { encodePublication } from "./bus/publication.ts";
+import { Turns } from "./catching-up.ts";
 import { relayLimits } from "./limits.ts";
 import { Room, type RoomOptions } from "./room.ts";
 import type { RelayStore } from "./store/store.ts";
@@ -69,6 +70,7 @@ export class Relay implements ConnectionHost {
   /** Rooms on their way from the store. */
   readonly #opening = new Map<SpaceTag, Promise<Room>>();
   readonly #orders: OrderSweep;
+  readonly #turns = new Turns(relayLimits.looksAtOnceMax);
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -124,6 +126,20 @@ export class Relay implements ConnectionHost {
    */
   carryOutOrders(countMax: number): Promise<number> {
     return this.#orders.slice(this.#options.env.clock.now(), countMax);
+  }
+
+  /**
+   * Lets rooms look at what other relays have written into the store, those that have not for long; how
+   * many. The bus tells of most of it at once, but not of what a relay wrote before it died.
+   */
+  lookAround(countMax: number): number {
+    const now = this.#options.env.clock.now();
+    let count = 0;
+    for (const room of this.#rooms.values()) {
+      if (count === countMax) break;
+      if (room.lookIfDue(now)) count++;
+    }
+    return count;
   }
 
   close(): void {
@@ -229,7 +245,15 @@ export class Relay implements ConnectionHost {
     const { env, suite, store, bus, explain, retentionMs, leaseMs } = this.#options;
     // From before the store is read: of what is committed later it says nothing.
     const meanwhile: Uint8Array[] = [];
-    const unsubscribe = bus.subscribe(tag, (message) => meanwhile.push(message));
+    let missed = false;
+    const unsubscribe = bus.subscribe(
+      tag,
+      (message) => {
+        if (meanwhile.length < relayLimits.meanwhileMax) meanwhile.push(message);
+        else missed = true;
+      },
+      () => (missed = true),
+    );
     try {
       const [heads, registers] = await Promise.all([store.heads(tag), store.registers(tag)]);
       const room = new Room({
@@ -244,6 +268,8 @@ export class Relay implements ConnectionHost {
         heads,
         registers,
         meanwhile,
+        missed,
+        turns: this.#turns,
         explain,
         retentionMs: retentionMs ?? relayLimits.retentionMs,
         leaseMs: leaseMs ?? relayLimits.leaseMs,

@@ -10,6 +10,7 @@ import type { ReplicaId, SpaceTag } from "@skein/shared/id/id.ts";
 import { blobIdOf } from "@skein/shared/log/blob.ts";
 import { signerOf } from "@skein/shared/log/branch.ts";
 import { isRefusal } from "@skein/shared/log/refusal.ts";
+import { lastSeq } from "@skein/shared/log/entry.ts";
 import type { LogHead, StoredRegister, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { VerifyingSuite } from "@skein/shared/log/suite.ts";
 import { encodeFrame } from "@skein/shared/protocol/codec.ts";
@@ -24,6 +25,8 @@ import type { BlobShelf } from "@skein/shared/sync/blob-line.ts";
 import { Session } from "@skein/shared/sync/session.ts";
 import type { Bus } from "./bus/bus.ts";
 import { decodePublication, encodePublication, type Publication } from "./bus/publication.ts";
+import { CatchingUp, type Turns } from "./catching-up.ts";
+import { relayLimits } from "./limits.ts";
 import { type PutInvite, QuotaExceeded, type RelayStore } from "./store/store.ts";
 import { begin, takeOrder } from "./truncation.ts";
 
@@ -44,6 +47,10 @@ export interface RoomOptions {
   readonly registers: readonly StoredRegister[];
   /** What other relays have published since before heads and registers were read. */
   readonly meanwhile: readonly Uint8Array[];
+  /** Some of that was lost. */
+  readonly missed: boolean;
+  /** In which rooms look at the store. */
+  readonly turns: Turns;
   /** Why the store refused, as a code and words for the party that was writing. */
   readonly explain: (error: unknown) => {
     readonly code: Code;
@@ -70,7 +77,10 @@ export interface Entrant {
 export class Room implements ExchangeHost {
   readonly #options: RoomOptions;
   readonly #exchange: Exchange;
+  readonly #catchingUp: CatchingUp;
   readonly #unsubscribe: () => void;
+  /** When the store was read, or is to be. */
+  #lookedAtMs: number;
 
   constructor(options: RoomOptions) {
     const { tag, env, suite, store, effects, heads, registers, bus } = options;
@@ -94,8 +104,19 @@ export class Room implements ExchangeHost {
         putRegisters: (each) => store.putRegisters(tag, each),
       },
     });
-    this.#unsubscribe = bus.subscribe(tag, (message) => this.#onPublication(message));
+    this.#catchingUp = new CatchingUp({
+      ...{ tag, store, exchange: this.#exchange, turns: options.turns },
+      // Whoever explains it tells the operator, too.
+      onFailed: (error) => void options.explain(error),
+    });
+    this.#lookedAtMs = env.clock.now();
+    this.#unsubscribe = bus.subscribe(
+      tag,
+      (message) => this.#onPublication(message),
+      () => this.#lost(),
+    );
     for (const message of options.meanwhile) this.#onPublication(message);
+    if (options.missed) this.#lost();
   }
 
   get sessionCount(): number {
@@ -124,8 +145,18 @@ export class Room implements ExchangeHost {
     connection.accept(hello, session, certificate, present);
   }
 
+  /** Looks at the store if that was long ago, or did not go well; whether it does. */
+  lookIfDue(nowMs: number): boolean {
+    const { lookEveryMs, lookRetryMs } = relayLimits;
+    const afterMs = this.#catchingUp.isBehind ? lookRetryMs : lookEveryMs;
+    if (nowMs - this.#lookedAtMs < afterMs) return false;
+    this.#lost();
+    return true;
+  }
+
   close(): void {
     this.#unsubscribe();
+    this.#catchingUp.close();
   }
 
   // ExchangeHost
@@ -284,8 +315,13 @@ export class Room implements ExchangeHost {
     // The bus is a hint: what cannot be read is found again by comparing with the store.
     if (isMalformed(publication)) return;
     switch (publication.kind) {
-      case "run":
-        return this.#exchange.heldElsewhere(publication.run);
+      case "run": {
+        const { run } = publication;
+        this.#exchange.heldElsewhere(run);
+        // What came before it was lost, or it continues something else than what is held here.
+        if (this.#exchange.holdings.to(run.replica) < lastSeq(run)) this.#lost();
+        return;
+      }
       case "register":
         return this.#exchange.ownRegister(publication.register);
       case "began":
@@ -300,6 +336,12 @@ export class Room implements ExchangeHost {
           publication.whisper,
         );
     }
+  }
+
+  /** The store may know more than the bus has told. */
+  #lost(): void {
+    this.#lookedAtMs = this.#options.env.clock.now();
+    this.#catchingUp.look();
   }
 
   #somePresent(): ReplicaId[] {

@@ -119,6 +119,12 @@ export async function serve(options: ServeOptions): Promise<RunningRelay> {
         countMax: limits.sweepOrdersMax,
         slice: (countMax) => relay.carryOutOrders(countMax),
       },
+      {
+        name: "what other relays have written",
+        everyMs: limits.lookRetryMs,
+        countMax: limits.looksAtOnceMax,
+        slice: async (countMax) => relay.lookAround(countMax),
+      },
     ],
     wake,
     firstMs: limits.sweepFirstMs,

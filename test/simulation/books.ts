@@ -391,12 +391,10 @@ export class Books {
     this.#compareModels(device, shown);
   }
 
-  /** A device says that it has published a snapshot: a relay has the manifest. */
-  async published({ index, relays }: SimDevice, { published }: SnapshotNotice): Promise<void> {
-    const { tag } = this.#ground.space;
+  /** A device says that it has published a snapshot: a relay has the manifest, or has lost it since. */
+  published({ index, relays }: SimDevice, { published }: SnapshotNotice): void {
     for (const id of published?.root.chunks ?? []) {
-      const kept = await Promise.all(relays.map(({ store }) => store.disk.blob(tag, id)));
-      if (kept.some((bytes) => bytes !== undefined)) continue;
+      if (relays.some(({ store }) => store.blobsEver.has(id))) continue;
       this.#ground.violated(`device ${index} has published what no relay keeps`);
     }
   }

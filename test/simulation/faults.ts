@@ -45,6 +45,10 @@ export async function strike(world: World, kind: FaultKind): Promise<void> {
       break;
     case "relay crash":
       if (relay.relay === undefined) return;
+      if (ground.options.busForgets && dice.chance(0.5)) {
+        relay.diesUntold = true;
+        return;
+      }
       relay.crash();
       schedule.after(laterMs, () => {
         if (relay.relay === undefined) relay.start();
@@ -105,9 +109,13 @@ export async function strike(world: World, kind: FaultKind): Promise<void> {
     case "hostile":
       attack(ground, relay, device).catch((error: unknown) => ground.bug(error));
       break;
+    case "bus outage":
+      relay.store.bus.outage(laterMs);
+      break;
     case "duplicate":
     case "clock jump":
-      // These strike where they may: between tabs, and when a tab starts.
+    case "bus loss":
+      // These strike where they may: between tabs and relays, and when a tab starts.
       return;
   }
   ground.struck(kind);
@@ -175,6 +183,8 @@ export function heal(world: World): void {
   for (const wire of world.wires) wire.bytesPerMs = Number.POSITIVE_INFINITY;
   for (const relay of world.relays) {
     relay.diskFails = false;
+    relay.diesUntold = false;
+    relay.store.bus.heal();
     if (relay.relay === undefined) relay.start();
     for (const device of world.devices) device.isolate(relay, false);
   }

@@ -24,6 +24,7 @@ import { stores } from "@skein/shared/device/stores.ts";
 import type { Appended, VerifiedRun } from "@skein/shared/log/store.ts";
 import type { Retry } from "@skein/shared/sync/retry.ts";
 import type { Bus } from "../../server/src/bus/bus.ts";
+import { CatchingUp } from "../../server/src/catching-up.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
 import type { Tab } from "../support/party.ts";
 import { toySuite } from "../support/toy-suite.ts";
@@ -184,7 +185,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "registers not verified",
     breaks: "a relay keeps and forwards the registers that their author signed",
-    mix: { long: 0.7 },
+    mix: { long: 0.7, often: ["hostile"] },
     relaySuite: (suite) => believing(suite, registerLabels.signature),
   },
   {
@@ -355,12 +356,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: "relay deaf to its bus",
     breaks: "relays of one store hear from each other",
-    mix: { sharedStores: 1 },
+    mix: { sharedStores: 1, busForgets: 0 },
     relayBus: (bus) => ({
       publish: (space, message) => bus.publish(space, message),
       subscribe: () => () => {},
       close: () => bus.close(),
     }),
+  },
+  {
+    name: "losses of the bus not looked for",
+    breaks: "what a bus loses is found in the store",
+    mix: { busForgets: 1, often: ["bus loss"] },
+    plant: () => replaced(CatchingUp.prototype, "look", () => () => {}),
   },
   {
     name: "own entries not taken back",

@@ -13,6 +13,8 @@ export interface Options {
   readonly sharedStore: boolean;
   /** How long a bus takes at most. */
   readonly busMsMax: number;
+  /** It may lose what it is told, and a relay may die between a commit and its publication. */
+  readonly busForgets: boolean;
   /** A device speaks to that many relays at once. */
   readonly linksPerDevice: number;
   readonly latencyMsMax: number;
@@ -64,6 +66,8 @@ const strikesPerSecond = {
   "flipped bits": 0.4,
   "profile restored": 0.2,
   "profile cloned": 0.2,
+  "bus loss": 0.3,
+  "bus outage": 0.3,
 } as const;
 
 export type FaultKind = keyof typeof strikesPerSecond;
@@ -72,6 +76,8 @@ export const faultKinds = Object.keys(strikesPerSecond) as FaultKind[];
 const newerKinds: ReadonlySet<FaultKind> = new Set(["flipped bits", "profile restored"]);
 /** Only where logs may fork. */
 const forkingKinds: ReadonlySet<FaultKind> = new Set(["profile cloned"]);
+/** Only where a bus forgets. */
+const busKinds: ReadonlySet<FaultKind> = new Set(["bus loss", "bus outage"]);
 
 /** What kinds of seeds there are in a run. */
 export interface Mix {
@@ -81,6 +87,8 @@ export interface Mix {
   readonly long: number;
   /** In how many of those with several relays they share a store and a bus. */
   readonly sharedStores: number;
+  /** In how many of those the bus forgets; 1: in all seeds, which have a shared store then. */
+  readonly busForgets: number;
   /** In how many a device may lose own entries that nobody else has. */
   readonly lonelyDamage: number;
   /** In how many a restored device may fork its log. */
@@ -97,6 +105,7 @@ export const usualMix: Mix = {
   documents: 0.05,
   long: 0.015,
   sharedStores: 0.5,
+  busForgets: 0.7,
   lonelyDamage: 0.02,
   forks: 0.02,
   snapshots: 0.02,
@@ -107,6 +116,7 @@ export const usualMix: Mix = {
 export const earlyMix: Mix = {
   ...usualMix,
   sharedStores: 0,
+  busForgets: 0,
   lonelyDamage: 0,
   forks: 0,
   snapshots: 0,
@@ -119,12 +129,15 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   const dice = new Prng(seed ^ 0x5eed);
   const isLong = dice.chance(mix.long);
   const hasDocuments = dice.chance(mix.documents);
-  const options = withNewer(
+  const times = isLong ? 1 : haste;
+  const older = withNewer(
     isLong ? longOptions(seed, dice) : shortOptions(seed, dice),
     new Prng(seed ^ 0x1a7e),
-    isLong ? 1 : haste,
+    times,
     hasDocuments ? { ...mix, lonelyDamage: 0, snapshots: 0 } : mix,
   );
+  const hasBus = older.sharedStore || mix.busForgets === 1;
+  const options = hasBus ? withBus(older, new Prng(seed ^ 0xb05), times, mix) : older;
   if (!hasDocuments) return options;
   // Engines have more to disagree about the more is edited at once.
   const writesPerSecond = Math.max(3, options.writesPerSecond);
@@ -152,6 +165,17 @@ function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Optio
     return options.seed % 3 === 0 && mix.snapshots > 0 ? forkingWithSnapshots(forked) : forked;
   }
   return dice.chance(mix.snapshots) ? snapshotting(newer) : newer;
+}
+
+/** A bus that forgets, sometimes between three relays. */
+function withBus(options: Options, dice: Prng, times: number, mix: Mix): Options {
+  if (!dice.chance(mix.busForgets)) return options;
+  const faults = { ...options.faults };
+  for (const kind of busKinds) {
+    if (dice.chance(0.7)) faults[kind] = times * strikesPerSecond[kind];
+  }
+  const relays = dice.chance(0.3) ? 3 : Math.max(2, options.relays);
+  return { ...options, sharedStore: true, busForgets: true, relays, faults };
 }
 
 /** With enough to write that a snapshot is made of it, and somebody who comes when one is. */
@@ -267,6 +291,7 @@ function longOptions(seed: number, dice: Prng): Options {
 const notNewer = {
   sharedStore: false,
   busMsMax: 0,
+  busForgets: false,
   lonelyDamage: false,
   forks: false,
   snapshots: false,
@@ -275,7 +300,7 @@ const notNewer = {
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {
   const faults = {} as Record<FaultKind, number>;
   for (const kind of faultKinds) {
-    const isOlder = !newerKinds.has(kind) && !forkingKinds.has(kind);
+    const isOlder = !newerKinds.has(kind) && !forkingKinds.has(kind) && !busKinds.has(kind);
     faults[kind] = isOlder && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
   }
   return faults;

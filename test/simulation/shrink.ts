@@ -70,6 +70,7 @@ const reductions: readonly Reduction[] = [
   to("readsPerSecond", () => 0),
   to("textBytesMax", () => 16),
   to("relays", () => 1),
+  to("busForgets", () => false),
   to("sharedStore", () => false),
   to("busMsMax", () => 0),
   to("lonelyDamage", () => false),

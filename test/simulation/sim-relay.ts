@@ -25,6 +25,8 @@ export class SimRelay {
   process: Actor;
   relay: Relay | undefined;
   diskFails = false;
+  /** It crashes as soon as something is committed, before anybody is told. */
+  diesUntold = false;
   /** The newest proof of access that came by, for those who try it again. */
   lastHello: Uint8Array | undefined;
   /** Connections of hostile parties, each with who wants to know how it ended. */
@@ -79,6 +81,9 @@ export class SimRelay {
       }
       for (const connection of this.hostile.keys()) connection.tick();
       if (ground.options.snapshots) this.#sweep();
+      if (ground.options.busForgets && (this.relay?.lookAround(1) ?? 0) > 0) {
+        ground.fire("relay looked around");
+      }
       process.after(tickMs, tick);
     };
     process.after(tickMs, tick);
@@ -107,6 +112,16 @@ export class SimRelay {
     for (const wire of [...this.wires]) wire.cut();
   }
 
+  #dieUntold(): void {
+    const ground = this.#ground;
+    this.diesUntold = false;
+    ground.struck("died before it told");
+    this.crash();
+    ground.schedule.after(ground.dice.between(200, 5_000), () => {
+      if (this.relay === undefined) this.start();
+    });
+  }
+
   /** What resolved is on the disk. */
   #store(process: Actor): RelayStore {
     const ground = this.#ground;
@@ -118,9 +133,13 @@ export class SimRelay {
       }
       const value = await verb();
       // Who dies between a commit and its publication leaves the other relays without it.
-      if (isTold && isShared) return value;
+      const mayLeaveUntold = !isTold || !isShared || ground.options.busForgets;
+      if (!mayLeaveUntold) return value;
+      const dies = isTold && isShared && this.diesUntold;
+      if (dies) this.#dieUntold();
       await ground.pause(process, ground.options.diskMsMax);
-      return value;
+      // What is on the disk by then nobody hears of: nothing of a dead process goes on.
+      return dies ? new Promise<never>(() => {}) : value;
     };
     return {
       heads: (space) => slow(() => disk.heads(space)),
@@ -182,7 +201,9 @@ export class SimRelay {
       putBlob: (space, id, bytes, untilMs) =>
         slow(async () => {
           this.store.gave((store) => store.putBlob(space, id, bytes, untilMs));
-          return disk.putBlob(space, id, bytes, untilMs);
+          const outcome = await disk.putBlob(space, id, bytes, untilMs);
+          this.store.blobsEver.add(id);
+          return outcome;
         }),
       blob: (space, id) => slow(() => disk.blob(space, id)),
       sweepBlobs: (nowMs, countMax) => slow(() => disk.sweepBlobs(nowMs, countMax)),

@@ -2,7 +2,7 @@
  * What one or several relays stand on: a store in memory. What it was really given is written down
  * beside it, to know what it holds and to give it again to one that is restored from a backup.
  */
-import type { ReplicaId } from "@skein/shared/id/id.ts";
+import type { BlobId, ReplicaId } from "@skein/shared/id/id.ts";
 import { MemoryRelayStore } from "../../server/src/store/memory.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
 import type { Ground } from "./ground.ts";
@@ -15,6 +15,8 @@ export class SimStore {
   readonly isShared: boolean;
   /** What would survive a power cut now: greatest seq by log. */
   readonly durable = new Map<ReplicaId, number>();
+  /** Blobs that were ever on its disk. */
+  readonly blobsEver = new Set<BlobId>();
   readonly #ground: Ground;
   #given: { readonly atMs: number; readonly give: (store: RelayStore) => Promise<unknown> }[] = [];
 

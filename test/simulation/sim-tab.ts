@@ -322,8 +322,7 @@ export class SimTab {
     const watched: Partial<RegisterDesk> = {
       setNotice: (notice) => {
         if (notice.published !== desk.notice.published) {
-          const checked = this.#books.published(this.device, notice);
-          checked.catch((error: unknown) => this.#ground.bug(error));
+          this.#books.published(this.device, notice);
         }
         setNotice(notice);
       },

@@ -4,8 +4,8 @@ import { earlyMix, faultKinds, type Mix, optionsOf, usualMix } from "./options.t
 import { run } from "./run.ts";
 import { promiseOf, shrink } from "./shrink.ts";
 
-/** Relays share a store. */
-const sharedMix: Mix = { ...usualMix, sharedStores: 1, without: ["flipped bits"] };
+/** Relays share a store, and a bus that forgets nothing. */
+const sharedMix: Mix = { ...usualMix, sharedStores: 1, busForgets: 0, without: ["flipped bits"] };
 /** And profiles are often put back. */
 const restoredMix: Mix = { ...sharedMix, long: 0.1, often: ["profile restored"] };
 
@@ -55,7 +55,8 @@ describe("devices, tabs and relays under faults", () => {
   it.each<readonly [string, Partial<Mix>]>([
     ["where bits turn over", { often: ["flipped bits"] }],
     ["where bits turn over in entries that nobody else has", { lonelyDamage: 1 }],
-    ["where relays share a store and a bus", { sharedStores: 1 }],
+    ["where relays share a store and a bus", { sharedStores: 1, busForgets: 0 }],
+    ["where the bus forgets", { busForgets: 1 }],
     ["where profiles are put back", { often: ["profile restored"] }],
     ["where logs fork", { forks: 1 }],
     ["where snapshots are made and taken in", { snapshots: 1 }],

@@ -23,6 +23,7 @@ import {
 import { codes } from "@skein/shared/protocol/codes.ts";
 import { newSpace, type NewSpace } from "@skein/shared/space/new-space.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
+import type { Bus } from "../../server/src/bus/bus.ts";
 import { MemoryBusHub } from "../../server/src/bus/memory.ts";
 import { Relay } from "../../server/src/relay.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
@@ -68,7 +69,7 @@ export class DeviceWorld {
   }
 
   /** @param hub of a relay that shares its store with others. */
-  relay(store: RelayStore, hub = this.hub): Relay {
+  relay(store: RelayStore, hub: { connect(): Bus } = this.hub): Relay {
     return new Relay({
       env: this.env,
       suite: this.suite,

@@ -1,5 +1,6 @@
 /**
- * A bus within one process: the only relay's, or that of several in tests and in the simulator.
+ * A bus within one process: the only relay's, or that of several in tests. It never loses anything,
+ * and so never says that it did.
  */
 import type { SpaceTag } from "@skein/shared/id/id.ts";
 import type { Bus } from "./bus.ts";
