@@ -11,8 +11,10 @@ import { draftPost, understandChannel } from "@skein/shared/chat/post.ts";
 import { dominates, seqOf, type VersionVector } from "@skein/shared/clock/version-vector.ts";
 import type { RawOperation } from "@skein/shared/crdt/crdt.ts";
 import { readPeer } from "@skein/shared/crdt/engine/peer.ts";
+import { modelOf, type ModelOf } from "@skein/shared/device/entry-effects.ts";
 import type { AppliedState, Operation, ReadyEntry } from "@skein/shared/device/store.ts";
 import type { SnapshotNotice } from "@skein/shared/device/snapshot/notice.ts";
+import { beginningWith } from "@skein/shared/device/key.ts";
 import { stores } from "@skein/shared/device/stores.ts";
 import type { TailUpdate } from "@skein/shared/device/tail-rows.ts";
 import type { WriterPosition } from "@skein/shared/device/writer.ts";
@@ -32,6 +34,9 @@ import type { SimTab } from "./sim-tab.ts";
 export const channel: DocumentId = documentId(new Uint8Array(8).fill(0xc4));
 export const note: DocumentId = documentId(new Uint8Array(8).fill(0xd0));
 export const catalog: DocumentId = documentId(new Uint8Array(8).fill(0xca));
+
+/** What an older version of the app knows: nothing of notes. */
+export const olderModelOf: ModelOf = (kind) => (kind === updateKind ? "parked" : modelOf(kind));
 
 const changeKind = 0x20;
 const postKind = 0x30;
@@ -75,6 +80,8 @@ interface Shown extends Rows {
   /** Parts of a snapshot that are still to come, and what was applied before it. */
   readonly pending: Set<string>;
   beforeSnapshot: VersionVector;
+  /** Operations that wait for a version which knows them, by their keys. */
+  readonly parked: Set<string>;
   /** Its updates are no longer numbered from the first. */
   isInstalled: boolean;
   readonly clocks: Map<ReplicaId, VersionVector>;
@@ -105,7 +112,7 @@ export class Books {
   /** Own entries as their devices committed them: hashes by seq. */
   readonly #own = new Map<SimDevice, Map<number, string>>();
   readonly #shown = new Map<SimDevice, Shown>();
-  readonly #relays = new WeakMap<Connection, SimRelay>();
+  readonly #relays = new WeakMap<Connection, { readonly relay: SimRelay; readonly atMs: number }>();
   readonly #attempts = new Map<string, Attempts>();
   readonly #whispers = new Set<string>();
   #hasForked = false;
@@ -140,6 +147,7 @@ export class Books {
       appliedEver: new Map(),
       pending: new Set(),
       beforeSnapshot: new Map(),
+      parked: new Set(),
       isInstalled: false,
       messages: 0,
       updates: 0,
@@ -152,11 +160,14 @@ export class Books {
   // Writing
 
   /** Somebody is about to write something: it depends on all that is applied on the device now. */
-  write(device: SimDevice, nowMs: number): { readonly write: Write; readonly build: Build } {
+  write(
+    { device, isOlder }: SimTab,
+    nowMs: number,
+  ): { readonly write: Write; readonly build: Build } {
     const { dice, options } = this.#ground;
     const most = options.textBytesMax;
     const padding = most > 1_000 ? dice.between(Math.floor(most / 2), most) : 0;
-    const isPost = options.documents || dice.chance(0.6);
+    const isPost = options.documents || dice.chance(0.6) || isOlder;
     const write = this.#begin(device, isPost ? channel : note, 1);
     const text = `${write.name} ${"x".repeat(padding)}`;
     return {
@@ -298,6 +309,15 @@ export class Books {
         shown.updates = (value as { last: number }).last;
       } else if (store === stores.documents && document === catalog) {
         shown.changes = (value as { last: number }).last;
+      } else if (store === stores.parked) {
+        const name = (key as readonly string[]).join(" ");
+        if (value === undefined) {
+          shown.parked.delete(name);
+          this.#ground.fire("parked operation replayed");
+        } else {
+          shown.parked.add(name);
+          this.#ground.fire("operation parked");
+        }
       } else if (store === stores.pending) {
         const name = (key as readonly string[]).slice(1).join(" ");
         if (value === cleared) {
@@ -368,7 +388,7 @@ export class Books {
   async #readBack(device: SimDevice): Promise<void> {
     const shown = this.#shownBy(device);
     const { tag } = this.#ground.space;
-    const scope = [stores.applied, stores.channels, stores.documents];
+    const scope = [stores.applied, stores.channels, stores.documents, stores.parked];
     await device.disk.inspect().read(scope, async (tx) => {
       const state = (await tx.get(stores.applied, tag)) as AppliedState | undefined;
       const counts = (await tx.get(stores.channels, [tag, channel])) as
@@ -384,6 +404,10 @@ export class Books {
       shown.messages = counts?.count ?? 0;
       shown.updates = await lastOf(note);
       shown.changes = await lastOf(catalog);
+      shown.parked.clear();
+      for (const { key } of await tx.range(stores.parked, beginningWith(tag))) {
+        shown.parked.add((key as readonly string[]).join(" "));
+      }
     });
     for (const [replica, toldOf] of shown.told) {
       for (const seq of toldOf) if (seq > seqOf(shown.applied, replica)) toldOf.delete(seq);
@@ -402,15 +426,19 @@ export class Books {
   // Receipts
 
   connected(connection: Connection, relay: SimRelay): void {
-    this.#relays.set(connection, relay);
+    this.#relays.set(connection, { relay, atMs: this.#ground.nowMs });
   }
 
   /** A device is told that a relay holds its log up to `seq`: the relay's disk has it. */
   stored(tab: SimTab, session: Session, seq: number): void {
     const { device } = tab;
-    const relay = this.#relays.get(session.connection);
-    if (relay === undefined) throw new Error("a session over no connection");
-    const held = seqOf(relay.durable, device.replica);
+    const connected = this.#relays.get(session.connection);
+    if (connected === undefined) throw new Error("a session over no connection");
+    const { relay, atMs } = connected;
+    const { durable, lost } = relay.store;
+    // Of a store that was put back since, this connection hears nothing: it is cut, and does not know it yet.
+    const isStale = lost.atMs >= atMs;
+    const held = seqOf(isStale ? lost.durable : durable, device.replica);
     this.#ground.say(`device ${device.index} is told that ${relay.name} holds ${seq}`);
     if (held >= seq || this.#hasForked) return;
     this.#ground.violated(
@@ -595,7 +623,8 @@ export class Books {
     }
     const isExact =
       shown.messages === should.messages &&
-      (shown.isInstalled || (shown.updates === should.updates && shown.changes === should.changes));
+      (shown.isInstalled ||
+        (shown.updates + shown.parked.size === should.updates && shown.changes === should.changes));
     if (isExact) return;
     this.#ground.violated(
       `device ${device.index} shows ${inWords(shown)}, applied are ${inWords(should)}`,

@@ -190,6 +190,7 @@ export function heal(world: World): void {
   }
   for (const device of world.devices) {
     device.disk.full = false;
+    for (const tab of device.tabs) if (tab.isOlder && ground.dice.chance(0.7)) device.update(tab);
     if (device.tabs.length > 0) continue;
     if (ground.options.snapshots) device.arrive();
     else device.openTab();

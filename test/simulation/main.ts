@@ -65,6 +65,8 @@ const expected: readonly string[] = [
   "told of a loss",
   "died before it told",
   "relay looked around",
+  "operation parked",
+  "parked operation replayed",
   "snapshot taken in",
   "snapshot taken in over entries",
   "snapshot confirmed",

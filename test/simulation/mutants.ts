@@ -370,6 +370,14 @@ export const mutants: readonly Mutant[] = [
     plant: () => replaced(CatchingUp.prototype, "look", () => () => {}),
   },
   {
+    name: "parked operations not replayed",
+    breaks: "what an older version could not read a newer one shows",
+    mix: { twoVersions: 1 },
+    tab: ({ store }) => {
+      store.replayParked = async () => "applied";
+    },
+  },
+  {
     name: "own entries not taken back",
     breaks: "a restored device has its own log again before it writes",
     mix: { often: ["profile restored"] },

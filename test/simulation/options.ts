@@ -39,6 +39,8 @@ export interface Options {
   readonly forks: boolean;
   /** Devices make, confirm and take in snapshots, one of them comes late, and relays let go of entries. */
   readonly snapshots: boolean;
+  /** Some tabs run an older app, which knows nothing of notes; in the end all are of the newer one. */
+  readonly twoVersions: boolean;
   /** How long nobody does anything in the end, and nothing may happen. */
   readonly quietSeconds: number;
   /** Strikes per simulated second; 0 leaves the fault out. */
@@ -95,6 +97,8 @@ export interface Mix {
   readonly forks: number;
   /** In how many there are snapshots: one costs as much as twenty-five others. */
   readonly snapshots: number;
+  /** In how many tabs run two versions of the app. */
+  readonly twoVersions: number;
   /** Of the newer faults those that no seed has. */
   readonly without: readonly FaultKind[];
   /** Faults that all seeds have, and often. */
@@ -109,6 +113,7 @@ export const usualMix: Mix = {
   lonelyDamage: 0.02,
   forks: 0.02,
   snapshots: 0.02,
+  twoVersions: 0.02,
   without: [],
   often: [],
 };
@@ -120,6 +125,7 @@ export const earlyMix: Mix = {
   lonelyDamage: 0,
   forks: 0,
   snapshots: 0,
+  twoVersions: 0,
   without: [...newerKinds],
 };
 /** In little time faults strike as often as in much, so that they meet. */
@@ -138,7 +144,7 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   );
   const hasBus = older.sharedStore || mix.busForgets === 1;
   const options = hasBus ? withBus(older, new Prng(seed ^ 0xb05), times, mix) : older;
-  if (!hasDocuments) return options;
+  if (!hasDocuments) return withVersions(options, new Prng(seed ^ 0xe15), mix);
   // Engines have more to disagree about the more is edited at once.
   const writesPerSecond = Math.max(3, options.writesPerSecond);
   const diskMsMax = dice.pick([5, 60]);
@@ -176,6 +182,13 @@ function withBus(options: Options, dice: Prng, times: number, mix: Mix): Options
   }
   const relays = dice.chance(0.3) ? 3 : Math.max(2, options.relays);
   return { ...options, sharedStore: true, busForgets: true, relays, faults };
+}
+
+/** Versions that know other kinds make other snapshots, and other formats of them. */
+function withVersions(options: Options, dice: Prng, mix: Mix): Options {
+  if (!dice.chance(mix.twoVersions) || options.snapshots || options.forks) return options;
+  const tabsMax = Math.max(2, options.tabsMax);
+  return { ...options, twoVersions: true, tabsMax };
 }
 
 /** With enough to write that a snapshot is made of it, and somebody who comes when one is. */
@@ -295,6 +308,7 @@ const notNewer = {
   lonelyDamage: false,
   forks: false,
   snapshots: false,
+  twoVersions: false,
 } as const;
 
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {

@@ -80,10 +80,20 @@ async function play(world: World): Promise<void> {
   await activity(world, options.faultySeconds * 1_000, true);
   heal(world);
   if (!(await converges(world, "after healing"))) return;
+  await update(world);
   await activity(world, options.activeSeconds * 1_000, false);
   if (!(await converges(world, "after renewed activity"))) return;
   await check(world);
   await quiet(world, options.quietSeconds * 1_000);
+}
+
+/** Everybody has the newer app in the end; who is frozen, when it wakes. */
+async function update({ ground, devices }: World): Promise<void> {
+  const older = () => devices.flatMap(({ tabs }) => tabs.filter(({ isOlder }) => isOlder));
+  while (older().length > 0) {
+    for (const tab of older()) tab.device.update(tab);
+    await ground.schedule.runUntil(ground.nowMs + 1_000);
+  }
 }
 
 /** What people do, and faults if there are to be any, for so long. */

@@ -75,6 +75,7 @@ const reductions: readonly Reduction[] = [
   to("busMsMax", () => 0),
   to("lonelyDamage", () => false),
   to("forks", () => false),
+  to("twoVersions", () => false),
   to("linksPerDevice", () => 1),
   to("devices", (devices) => Math.max(2, devices - 1)),
   to("tabsMax", (tabs) => Math.max(1, tabs - 1)),

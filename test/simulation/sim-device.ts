@@ -78,10 +78,20 @@ export class SimDevice {
   }
 
   openTab(): void {
-    const tab = new SimTab(this.#ground, this.#books, this);
+    const { dice, faulty, options } = this.#ground;
+    const isOlder = options.twoVersions && faulty && dice.chance(0.5);
+    const tab = new SimTab(this.#ground, this.#books, this, isOlder);
     this.tabs.push(tab);
     if (this.leader === undefined) this.#elect();
     else if (this.leader.actor.frozen) this.#watch(this.leader);
+  }
+
+  /** Opened again, with the newer app. */
+  update(tab: SimTab): void {
+    if (!tab.isOlder || tab.actor.frozen) return;
+    this.close(tab);
+    this.openTab();
+    this.#ground.struck("tab updated");
   }
 
   kill(tab: SimTab): void {

@@ -34,6 +34,7 @@ const watched: ReadonlySet<string> = new Set([
   stores.channels,
   stores.documents,
   stores.pending,
+  stores.parked,
 ]);
 
 export class SimDisk {
@@ -161,7 +162,9 @@ function watching(tx: Writing, commit: Commit[number][]): Writing {
       tx.put(store, key, value);
     },
     delete: (store, key) => {
-      if (store === stores.pending) commit.push({ store, key, value: undefined });
+      if (store === stores.pending || store === stores.parked) {
+        commit.push({ store, key, value: undefined });
+      }
       tx.delete(store, key);
     },
     deleteRange: (store, from, before) => {

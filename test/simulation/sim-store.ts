@@ -14,7 +14,12 @@ export class SimStore {
   /** Several relays use it. */
   readonly isShared: boolean;
   /** What would survive a power cut now: greatest seq by log. */
-  readonly durable = new Map<ReplicaId, number>();
+  durable: Map<ReplicaId, number> = new Map();
+  /** When it was last put back, and what it held until then. */
+  lost: { readonly atMs: number; readonly durable: ReadonlyMap<ReplicaId, number> } = {
+    atMs: Number.NEGATIVE_INFINITY,
+    durable: new Map(),
+  };
   /** Blobs that were ever on its disk. */
   readonly blobsEver = new Set<BlobId>();
   readonly #ground: Ground;
@@ -35,7 +40,8 @@ export class SimStore {
     this.disk = new MemoryRelayStore();
     this.#given = this.#given.filter((each) => each.atMs <= atMs);
     for (const { give } of this.#given) await give(this.disk);
-    this.durable.clear();
+    this.lost = { atMs: this.#ground.nowMs, durable: this.durable };
+    this.durable = new Map();
     for (const [replica, { to }] of await this.heads()) this.durable.set(replica, to);
   }
 

@@ -19,7 +19,7 @@ import { Retry } from "@skein/shared/sync/retry.ts";
 import { openWhisper, sealWhisper } from "@skein/shared/sync/sealed-whisper.ts";
 import { Tab } from "../support/party.ts";
 import { Actor } from "./actor.ts";
-import { type Books, channel } from "./books.ts";
+import { type Books, channel, olderModelOf } from "./books.ts";
 import type { Ground } from "./ground.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { SimRelay } from "./sim-relay.ts";
@@ -49,6 +49,8 @@ export class SimTab {
   readonly wires = new Set<SimWire>();
   /** What it has open, where documents are real. */
   readonly documents: SimDocuments | undefined;
+  /** It runs an app that knows nothing of notes. */
+  readonly isOlder: boolean;
   // What the books remember of this tab.
   readonly clocksShown = new Map<ReplicaId, VersionVector>();
   readonly marksShown = new Map<ReplicaId, VersionVector>();
@@ -68,7 +70,8 @@ export class SimTab {
   #retrying = false;
   #alarmAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(ground: Ground, books: Books, device: SimDevice) {
+  constructor(ground: Ground, books: Books, device: SimDevice, isOlder: boolean) {
+    this.isOlder = isOlder;
     this.#ground = ground;
     this.#books = books;
     this.device = device;
@@ -84,6 +87,7 @@ export class SimTab {
       pair: device.pair,
       lock: device.logLock.for(this.actor),
       ...(ground.options.snapshots && { snapshots: snapshotsOf(ground, device.index) }),
+      ...(isOlder && { known: olderModelOf }),
       onBug: (error) => ground.bug(error),
     });
     ground.mutant?.tab?.(this.tab, kv);
@@ -114,7 +118,7 @@ export class SimTab {
       else documents.reopen();
       return;
     }
-    const { write, build } = this.#books.write(this.device, this.#env.clock.now());
+    const { write, build } = this.#books.write(this, this.#env.clock.now());
     this.#append(write.document, build).then(
       ({ head }) => this.#books.wrote(write, head.to),
       (error: unknown) => this.#ground.bug(error),

@@ -59,6 +59,7 @@ describe("devices, tabs and relays under faults", () => {
     ["where the bus forgets", { busForgets: 1 }],
     ["where profiles are put back", { often: ["profile restored"] }],
     ["where logs fork", { forks: 1 }],
+    ["where tabs run two versions of the app", { twoVersions: 1 }],
     ["where snapshots are made and taken in", { snapshots: 1 }],
   ])(
     "keep every promise in 40 seeds %s",

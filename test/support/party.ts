@@ -6,6 +6,7 @@ import type { VersionVector } from "@skein/shared/clock/version-vector.ts";
 import { Keyring } from "@skein/shared/crypto/keyring.ts";
 import type { EntrySealer } from "@skein/shared/crypto/seal.ts";
 import type { SigningKey, SigningPair, Suite } from "@skein/shared/crypto/suite.ts";
+import type { ModelOf } from "@skein/shared/device/entry-effects.ts";
 import { KvDeviceStore } from "@skein/shared/device/device-store.ts";
 import type { Gate } from "@skein/shared/device/gate.ts";
 import { type Kv, KvFailure } from "@skein/shared/device/kv.ts";
@@ -55,6 +56,8 @@ export interface TabOptions {
   readonly gate?: Gate;
   /** With them it takes, makes and confirms snapshots while it leads. */
   readonly snapshots?: SnapshotOptions;
+  /** What the app's version in this tab knows; without it, what this one does. */
+  readonly known?: ModelOf;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -120,8 +123,8 @@ export class Tab implements ReplicaHost {
 
   constructor(options: TabOptions) {
     this.#options = options;
-    const { env, suite, kv, space, pair, lock } = options;
-    this.store = new KvDeviceStore(kv, suite);
+    const { env, suite, kv, space, pair, lock, known } = options;
+    this.store = new KvDeviceStore(kv, suite, known);
     this.replicaId = replicaIdOf(suite, pair.publicKey);
     this.keyring = new Keyring(suite, space.tag, space.contentKey);
     this.board = new RegisterBoard(this.keyring);

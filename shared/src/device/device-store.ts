@@ -15,6 +15,7 @@ import { signerOf } from "../log/branch.ts";
 import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
+import { modelOf, type ModelOf } from "./entry-effects.ts";
 import { beginningWith } from "./key.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
 import { project, projectedStores, replayParked } from "./projection.ts";
@@ -41,11 +42,14 @@ const leaderEpochKey = "epoch";
 export class KvDeviceStore extends DeviceLog implements DeviceStore {
   readonly #kv: Kv;
   readonly #suite: VerifyingSuite;
+  readonly #known: ModelOf;
 
-  constructor(kv: Kv, suite: VerifyingSuite) {
+  /** @param known what this version of the app knows; tabs of two versions may share a database. */
+  constructor(kv: Kv, suite: VerifyingSuite, known: ModelOf = modelOf) {
     super(kv, suite);
     this.#kv = kv;
     this.#suite = suite;
+    this.#known = known;
   }
 
   async takeLeadership(): Promise<number> {
@@ -156,7 +160,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
     return this.#asLeader(leaderEpoch, "relaxed", scope, async (tx) => {
       const { version } = await appliedOf(tx, space);
       if (version !== before.version) return "moved";
-      await project(tx, space, entries);
+      await project(tx, space, entries, this.#known);
       tx.put(stores.applied, space, after);
       return "applied";
     });
@@ -263,7 +267,7 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
   async replayParked(space: SpaceTag, leaderEpoch: number): Promise<Application> {
     const scope = [stores.sessions, ...projectedStores];
     return this.#asLeader<Application>(leaderEpoch, "relaxed", scope, async (tx) => {
-      await replayParked(tx, space);
+      await replayParked(tx, space, this.#known);
       return "applied";
     });
   }

@@ -28,7 +28,10 @@ import type { ReadyEntry } from "./store.ts";
 import type { TailUpdate } from "./tail-rows.ts";
 
 type Model = "clock" | "tail" | "channel" | "whole" | "parked";
+/** Where operations of each kind go: what a version of the app knows. */
+export type ModelOf = (kind: number) => Model;
 
+/** What this version knows. */
 export function modelOf(kind: number): Model {
   if (kind === 0x02) return "clock";
   if (kind === 0x20 || kind === 0x40) return "tail";
@@ -60,6 +63,7 @@ export function placedIn(
   entries: readonly ReadyEntry[],
   clocks: Map<ReplicaId, number>,
   ticked: Set<ReplicaId> = new Set(),
+  known: ModelOf = modelOf,
 ): PlacedOperation[] {
   const placed: PlacedOperation[] = [];
   for (const entry of entries) {
@@ -67,7 +71,7 @@ export function placedIn(
     const deps = entry.named ?? entry.deps;
     if (document === undefined) continue;
     for (const [index, { kind, payload }] of entry.operations.entries()) {
-      if (modelOf(kind) === "clock") {
+      if (known(kind) === "clock") {
         const timeMs = decode(payload, (reader) => reader.varint());
         if (isMalformed(timeMs)) continue;
         clocks.set(entry.replica, timeMs);
@@ -77,7 +81,7 @@ export function placedIn(
       const nonceAt = (opened: number) => nonces.get(opened);
       const timeMs = clocks.get(entry.replica);
       // An engine's peers are derived from whose key signs the log, also on a branch of it.
-      const replica = modelOf(kind) === "tail" ? signerOf(entry) : entry.replica;
+      const replica = known(kind) === "tail" ? signerOf(entry) : entry.replica;
       const stamp = { id: { replica, seq, index }, lamport };
       placed.push({ ...stamp, kind, payload, hash, deps, timeMs, appliedAtMs, document, nonceAt });
     }
@@ -85,14 +89,17 @@ export function placedIn(
   return placed;
 }
 
-export function effectsOf(operations: readonly PlacedOperation[]): Effects {
+export function effectsOf(
+  operations: readonly PlacedOperation[],
+  known: ModelOf = modelOf,
+): Effects {
   const messages = new Map<DocumentId, KeptMessage[]>();
   const updates = new Map<DocumentId, TailUpdate[]>();
   const whole = new Map<DocumentId, KeptOperation[]>();
   const parked = new Map<DocumentId, KeptOperation[]>();
   for (const placed of operations) {
     const { document } = placed;
-    switch (modelOf(placed.kind)) {
+    switch (known(placed.kind)) {
       case "channel": {
         const message = messageFrom(placed);
         if (message !== undefined) listIn(messages, document).push(message);

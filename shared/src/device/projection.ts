@@ -5,7 +5,14 @@
  */
 import type { DocumentId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { readSessionNonce } from "./device-log.ts";
-import { effectsOf, modelOf, openedBy, placedIn, type PlacedOperation } from "./entry-effects.ts";
+import {
+  effectsOf,
+  modelOf,
+  type ModelOf,
+  openedBy,
+  placedIn,
+  type PlacedOperation,
+} from "./entry-effects.ts";
 import { beginningWith, partOf } from "./key.ts";
 import type { Reading, Writing } from "./kv.ts";
 import { insertMessages } from "./message-rows.ts";
@@ -33,41 +40,46 @@ export async function project(
   tx: Writing,
   space: SpaceTag,
   entries: readonly ReadyEntry[],
+  known: ModelOf = modelOf,
 ): Promise<void> {
-  const clocks = await clocksOf(tx, space, timedBy(entries));
+  const clocks = await clocksOf(tx, space, timedBy(entries, known));
   const ticked = new Set<ReplicaId>();
-  const placed = placedIn(entries, clocks, ticked);
+  const placed = placedIn(entries, clocks, ticked, known);
   for (const replica of ticked) tx.put(stores.clocks, [space, replica], clocks.get(replica));
-  await place(tx, space, placed);
+  await place(tx, space, placed, known);
 }
 
 /**
  * Brings in what was parked and is of a kind this version knows. In a transaction over
  * `projectedStores` and `sessions`. Returns how many there were.
  */
-export async function replayParked(tx: Writing, space: SpaceTag): Promise<number> {
-  const known = (await parkedOperations(tx, space)).filter(
-    ({ kind }) => modelOf(kind) !== "parked",
-  );
+export async function replayParked(
+  tx: Writing,
+  space: SpaceTag,
+  known: ModelOf = modelOf,
+): Promise<number> {
+  const parked = await parkedOperations(tx, space);
+  const operations = parked.filter(({ kind }) => known(kind) !== "parked");
   const placed: PlacedOperation[] = [];
-  for (const operation of known) {
+  for (const operation of operations) {
     unpark(tx, space, operation);
-    const opened = modelOf(operation.kind) === "tail" ? openedBy(operation) : undefined;
+    const opened = known(operation.kind) === "tail" ? openedBy(operation) : undefined;
     const { replica } = operation.id;
     const nonce =
       opened === undefined ? undefined : await readSessionNonce(tx, space, replica, opened);
     placed.push({ ...operation, nonceAt: (seq) => (seq === opened ? nonce : undefined) });
   }
-  await place(tx, space, placed);
-  return known.length;
+  await place(tx, space, placed, known);
+  return operations.length;
 }
 
 async function place(
   tx: Writing,
   space: SpaceTag,
   placed: readonly PlacedOperation[],
+  known: ModelOf,
 ): Promise<void> {
-  const { messages, updates, operations, parked } = effectsOf(placed);
+  const { messages, updates, operations, parked } = effectsOf(placed, known);
   const keep = (
     store: "operations" | "parked",
     document: DocumentId,
@@ -84,11 +96,11 @@ async function place(
 }
 
 /** Whose clock is asked for: of operations that bring no time of their own. */
-function timedBy(entries: readonly ReadyEntry[]): ReadonlySet<ReplicaId> {
+function timedBy(entries: readonly ReadyEntry[], known: ModelOf): ReadonlySet<ReplicaId> {
   const timed = new Set<ReplicaId>();
   for (const { replica, operations } of entries) {
     const isTimed = ({ kind }: { readonly kind: number }) =>
-      modelOf(kind) !== "channel" && modelOf(kind) !== "clock";
+      known(kind) !== "channel" && known(kind) !== "clock";
     if (!timed.has(replica) && operations.some(isTimed)) timed.add(replica);
   }
   return timed;
