@@ -200,7 +200,7 @@ const snapshotting = (options: Options): Options => ({
   activeSeconds: Math.max(2, options.activeSeconds),
   writesPerSecond: Math.max(3, options.writesPerSecond),
   textBytesMax: 16,
-  faults: { ...options.faults, "flipped bits": 0, "profile restored": 0 },
+  faults: { ...options.faults, "profile restored": 0 },
 });
 
 /** The one loss stands alone: no second one takes what is left of the log. */

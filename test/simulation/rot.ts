@@ -100,9 +100,13 @@ async function isKeptElsewhere(
 ): Promise<boolean> {
   const { relays, devices, ground } = world;
   const relaysForget = ground.options.faults["relay store restored"] > 0;
-  if (!relaysForget && relays.some(({ durable }) => seqOf(durable, replica) >= last)) return true;
+  for (const relay of relaysForget ? [] : relays) {
+    const head = (await relay.store.heads()).get(replica);
+    if (head !== undefined && head.from <= first && head.to >= last) return true;
+  }
   for (const other of devices) {
     if (other === device || seqOf(other.disk.durable, replica) < last) continue;
+    if ((await beginningOf(world, other, replica)) > first) continue;
     const holes = await damageOf(world, other, replica);
     if (!holes.some((hole) => hole.first <= last && hole.last >= first)) return true;
   }
@@ -124,16 +128,27 @@ export async function isAllKeptElsewhere(world: World, device: SimDevice): Promi
   return true;
 }
 
+/** The first entry of a log that a device keeps, or would. */
+async function beginningOf(
+  { ground }: Pick<World, "ground">,
+  device: SimDevice,
+  replica: ReplicaId,
+): Promise<number> {
+  const log = new DeviceLog(device.disk.inspect(), ground.suite);
+  const heads = await log.heads(ground.space.tag);
+  return heads.find((head) => head.replica === replica)?.from ?? 1;
+}
+
 /** What cannot be read of a log on a device's disk. */
 export async function damageOf(
-  { ground }: World,
+  { ground }: Pick<World, "ground">,
   device: SimDevice,
   replica: ReplicaId,
 ): Promise<readonly Hole[]> {
   const log = new DeviceLog(device.disk.inspect(), ground.suite);
   const last = seqOf(device.disk.durable, replica);
   const holes: Hole[] = [];
-  for (let seq = 1; seq <= last;) {
+  for (let seq = await beginningOf({ ground }, device, replica); seq <= last;) {
     try {
       const run = await log.read(ground.space.tag, replica, seq, limits.runBytesMax);
       seq = run === undefined ? last + 1 : lastSeq(run) + 1;
@@ -156,17 +171,18 @@ export async function strangeness(
   const log = new DeviceLog(device.disk.inspect(), suite);
   const last = seqOf(device.disk.durable, replica);
   const [head] = (await log.heads(space.tag)).filter((each) => each.replica === replica);
-  const hashes = await log.hashes(space.tag, replica, 1, last);
-  for (let seq = 1; seq <= last; seq++) {
-    const [ours, theirs] = [hashes[seq - 1], books.hashOf(replica, seq)];
+  const from = head?.from ?? 1;
+  const hashes = await log.hashes(space.tag, replica, from, last);
+  for (let seq = from; seq <= last; seq++) {
+    const [ours, theirs] = [hashes[seq - from], books.hashOf(replica, seq)];
     if (ours === undefined || theirs === undefined || !equalBytes(ours, theirs)) {
       return `has another entry ${seq}`;
     }
   }
-  for (let seq = 1; seq <= last && head !== undefined;) {
+  for (let seq = from; seq <= last && head !== undefined;) {
     const run: Run | undefined = await log.read(space.tag, replica, seq, limits.runBytesMax);
     if (run === undefined) return `gives no entry ${seq}`;
-    const ownHashes = hashes.slice(seq - 1, lastSeq(run));
+    const ownHashes = hashes.slice(seq - from, lastSeq(run) + 1 - from);
     if (!(await verifyHead(suite, space.tag, run, ownHashes, head.publicKey))) {
       return `has a wrong signature at ${lastSeq(run)}`;
     }

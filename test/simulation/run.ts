@@ -10,6 +10,7 @@ import { ReadModels } from "@skein/shared/device/read-models.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
 import { DamagedEntries } from "@skein/shared/log/damage.ts";
 import type { Replica } from "@skein/shared/replica.ts";
+import type { Hole } from "@skein/shared/sync/mending.ts";
 import { relayLimits } from "../../server/src/limits.ts";
 import { catalog, channel, note } from "./books.ts";
 import { heal, strike } from "./faults.ts";
@@ -197,7 +198,7 @@ async function forkedDisagreement(world: World): Promise<string | undefined> {
     }
   }
   for (const relay of world.relays) {
-    const heads = [...(await relay.store.heads())].map(([replica, head]) => ({ replica, ...head }));
+    const heads = [...(await relay.store.heads())].map(([replica, head]) => ({ ...head, replica }));
     const reason = compare(relay.name, named(heads));
     if (reason !== undefined) return reason;
   }
@@ -274,6 +275,7 @@ async function damage(
   for (const [author, seq] of all) {
     for (const { first, last } of await damageOf(world, device, author)) {
       if (first > seq) continue;
+      if (await isLetGo(device, author, { first, last })) continue;
       reason = `cannot read ${author.slice(0, 4)}:${first} to ${last}`;
       const known = nudged.get(replica) ?? new Set();
       nudged.set(replica, known);
@@ -287,6 +289,21 @@ async function damage(
     }
   }
   return reason;
+}
+
+/**
+ * Relays have let go of what a snapshot covers, and other devices are not spoken to: the device shows all
+ * that was in it, and its person is told that those entries cannot be read any more.
+ */
+async function isLetGo(device: SimDevice, author: ReplicaId, hole: Hole): Promise<boolean> {
+  const replica = device.leader?.tab.replica;
+  if (replica === undefined || seqOf(replica.applied.vector, author) < hole.last) return false;
+  for (const { store } of device.relays) {
+    const { from = 1 } = (await store.heads()).get(author) ?? {};
+    if (from <= hole.first) return false;
+  }
+  const known = replica.exchange.holes.get(author) ?? [];
+  return known.some(({ first, last }) => first <= hole.last && last >= hole.first);
 }
 
 /** What must hold once all agree. */
@@ -393,7 +410,11 @@ async function sameLogs(world: World, losses: ReadonlyMap<SimDevice, Loss>): Pro
   for (const device of world.devices) {
     for (const replica of heads.keys()) {
       if (replica === device.replica && losses.has(device)) continue;
-      const reason = await strangeness(world, device, replica as ReplicaId);
+      if ((await damageOf(world, device, replica)).length > 0) {
+        world.ground.fire("damage below a snapshot told");
+        continue;
+      }
+      const reason = await strangeness(world, device, replica);
       if (reason !== undefined) world.ground.violated(`device ${device.index} ${reason}`);
     }
   }

@@ -3,6 +3,7 @@
  * beside it, to know what it holds and to give it again to one that is restored from a backup.
  */
 import type { BlobId, ReplicaId } from "@skein/shared/id/id.ts";
+import type { LogHead } from "@skein/shared/log/store.ts";
 import { MemoryRelayStore } from "../../server/src/store/memory.ts";
 import type { RelayStore } from "../../server/src/store/store.ts";
 import type { Ground } from "./ground.ts";
@@ -46,7 +47,7 @@ export class SimStore {
   }
 
   /** Every seq that is held here. */
-  async heads(): Promise<ReadonlyMap<ReplicaId, { to: number; hash: Uint8Array }>> {
+  async heads(): Promise<ReadonlyMap<ReplicaId, LogHead>> {
     const heads = await this.disk.heads(this.#ground.space.tag);
     return new Map(heads.map((head) => [head.replica, head]));
   }
