@@ -81,6 +81,8 @@ export class Room implements ExchangeHost {
   readonly #unsubscribe: () => void;
   /** When the store was read, or is to be. */
   #lookedAtMs: number;
+  /** Since then: what was to be read anew may not have been. */
+  #storeFailed = false;
 
   constructor(options: RoomOptions) {
     const { tag, env, suite, store, effects, heads, registers, bus } = options;
@@ -148,7 +150,8 @@ export class Room implements ExchangeHost {
   /** Looks at the store if that was long ago, or did not go well; whether it does. */
   lookIfDue(nowMs: number): boolean {
     const { lookEveryMs, lookRetryMs } = relayLimits;
-    const afterMs = this.#catchingUp.isBehind ? lookRetryMs : lookEveryMs;
+    const isBehind = this.#catchingUp.isBehind || this.#storeFailed;
+    const afterMs = isBehind ? lookRetryMs : lookEveryMs;
     if (nowMs - this.#lookedAtMs < afterMs) return false;
     this.#lost();
     return true;
@@ -278,6 +281,7 @@ export class Room implements ExchangeHost {
   }
 
   onStoreFailed(error: unknown): void {
+    this.#storeFailed = true;
     const { code, retryAfterMs, detail } = this.#options.explain(error);
     // Those whose entries did not reach the disk come back with them; readers stay.
     for (const session of [...this.#exchange.sessions]) {
@@ -341,6 +345,7 @@ export class Room implements ExchangeHost {
   /** The store may know more than the bus has told. */
   #lost(): void {
     this.#lookedAtMs = this.#options.env.clock.now();
+    this.#storeFailed = false;
     this.#catchingUp.look();
   }
 

@@ -82,6 +82,8 @@ interface Shown extends Rows {
   beforeSnapshot: VersionVector;
   /** Operations that wait for a version which knows them, by their keys. */
   readonly parked: Set<string>;
+  /** All is applied anew: a frozen leader may still tell what it had applied before. */
+  tellsAgain: boolean;
   /** Its updates are no longer numbered from the first. */
   isInstalled: boolean;
   readonly clocks: Map<ReplicaId, VersionVector>;
@@ -112,10 +114,15 @@ export class Books {
   /** Own entries as their devices committed them: hashes by seq. */
   readonly #own = new Map<SimDevice, Map<number, string>>();
   readonly #shown = new Map<SimDevice, Shown>();
-  readonly #relays = new WeakMap<Connection, { readonly relay: SimRelay; readonly atMs: number }>();
+  readonly #relays = new WeakMap<
+    Connection,
+    { readonly relay: SimRelay; readonly times: number }
+  >();
   readonly #attempts = new Map<string, Attempts>();
   readonly #whispers = new Set<string>();
   #hasForked = false;
+  /** Who equivocates. Of its logs nothing is known here but that all agree on them in the end. */
+  #mistrusted: ReplicaId | undefined;
 
   constructor(ground: Ground) {
     this.#ground = ground;
@@ -135,6 +142,20 @@ export class Books {
     this.#hasForked = true;
   }
 
+  mistrust(replica: ReplicaId): void {
+    this.#mistrusted = replica;
+  }
+
+  /** Whether a device of the world writes that log. */
+  isHonest(replica: ReplicaId): boolean {
+    return this.#mistrusted === undefined || this.#devices.has(replica);
+  }
+
+  #honest(vector: VersionVector): VersionVector {
+    if (this.#mistrusted === undefined) return vector;
+    return new Map([...vector].filter(([replica]) => this.isHonest(replica)));
+  }
+
   get writeCount(): number {
     return this.#writesByName.size;
   }
@@ -148,6 +169,7 @@ export class Books {
       pending: new Set(),
       beforeSnapshot: new Map(),
       parked: new Set(),
+      tellsAgain: false,
       isInstalled: false,
       messages: 0,
       updates: 0,
@@ -191,7 +213,7 @@ export class Books {
       device,
       document,
       rows,
-      past: applied?.vector ?? new Map<ReplicaId, number>(),
+      past: this.#honest(applied?.vector ?? new Map()),
       pastLamport: applied?.lamport ?? 0,
       entry: undefined,
     };
@@ -217,6 +239,7 @@ export class Books {
     if (this.#hasForked) return;
     for (const entry of entries) {
       const { replica, seq, hash, lamport } = entry;
+      if (!this.isHonest(replica)) continue;
       const known = this.#entriesOf(replica);
       const before = known[seq - 1];
       if (before !== undefined) {
@@ -256,20 +279,22 @@ export class Books {
     if (this.#hasForked) return;
     const { device } = tab;
     const who = `device ${device.index}`;
-    const { told } = this.#shownBy(device);
+    const { told, tellsAgain } = this.#shownBy(device);
     const seen = new Map(before);
     for (const { replica, seq, deps, lamport } of entries) {
       const what = `${short(replica)}:${seq}`;
       this.#ground.say(`${who} applied ${what}`);
+      if (!this.isHonest(replica)) continue;
       if (seq !== seqOf(seen, replica) + 1) {
         this.#ground.violated(`${who} applied ${what} after ${seqOf(seen, replica)}`);
       }
       const toldOf = told.get(replica) ?? new Set();
       told.set(replica, toldOf);
-      if (toldOf.has(seq)) this.#ground.violated(`${who} told its views of ${what} twice`);
+      if (toldOf.has(seq) && !tellsAgain)
+        this.#ground.violated(`${who} told its views of ${what} twice`);
       toldOf.add(seq);
       for (const dep of deps) {
-        if (seqOf(seen, dep.replica) >= dep.seq) continue;
+        if (!this.isHonest(dep.replica) || seqOf(seen, dep.replica) >= dep.seq) continue;
         this.#ground.violated(`${who} applied ${what} before what it names`);
       }
       const write = this.#entriesOf(replica)[seq - 1]?.write;
@@ -295,7 +320,7 @@ export class Books {
         const isInstalled = commit.some(({ value: row }) => row === cleared);
         if (this.#hasForked) shown.appliedEver.clear();
         else if (isInstalled) this.#installed(device, shown, vector);
-        else if (!dominates(vector, shown.applied)) {
+        else if (!dominates(vector, this.#honest(shown.applied))) {
           this.#ground.violated(`${who}'s applied vector went back`);
         }
         shown.applied = vector;
@@ -340,6 +365,7 @@ export class Books {
     const isNew = [...shown.appliedEver.keys()].every((replica) => replica === device.replica);
     this.#ground.struck(isNew ? "snapshot taken in" : "snapshot taken in over entries");
     shown.isInstalled = true;
+    shown.tellsAgain = this.#mistrusted !== undefined;
     shown.beforeSnapshot = new Map(shown.appliedEver);
     for (const [replica, toldOf] of shown.told) {
       for (const seq of toldOf) if (seq > seqOf(vector, replica)) toldOf.delete(seq);
@@ -366,7 +392,7 @@ export class Books {
     const { tag } = this.#ground.space;
     if (this.#hasForked) return;
     await device.disk.inspect().read([stores.heads], async (tx) => {
-      for (const [replica, seq] of device.disk.durable) {
+      for (const [replica, seq] of this.#honest(device.disk.durable)) {
         const row = (await tx.get(stores.heads, [tag, replica])) as { to: number } | undefined;
         if ((row?.to ?? 0) >= seq) continue;
         this.#ground.violated(
@@ -426,7 +452,7 @@ export class Books {
   // Receipts
 
   connected(connection: Connection, relay: SimRelay): void {
-    this.#relays.set(connection, { relay, atMs: this.#ground.nowMs });
+    this.#relays.set(connection, { relay, times: relay.store.restored.times });
   }
 
   /** A device is told that a relay holds its log up to `seq`: the relay's disk has it. */
@@ -434,11 +460,11 @@ export class Books {
     const { device } = tab;
     const connected = this.#relays.get(session.connection);
     if (connected === undefined) throw new Error("a session over no connection");
-    const { relay, atMs } = connected;
-    const { durable, lost } = relay.store;
+    const { relay, times } = connected;
+    const { durable, restored } = relay.store;
     // Of a store that was put back since, this connection hears nothing: it is cut, and does not know it yet.
-    const isStale = lost.atMs >= atMs;
-    const held = seqOf(isStale ? lost.durable : durable, device.replica);
+    const isStale = restored.times > times;
+    const held = seqOf(isStale ? restored.before : durable, device.replica);
     this.#ground.say(`device ${device.index} is told that ${relay.name} holds ${seq}`);
     if (held >= seq || this.#hasForked) return;
     this.#ground.violated(
@@ -448,7 +474,7 @@ export class Books {
 
   /** A device confirms that it holds a log up to `seq`: its disk would after a power cut. */
   confirmed({ index, disk }: SimDevice, replica: ReplicaId, seq: number): void {
-    if (seqOf(disk.durable, replica) >= seq || this.#hasForked) return;
+    if (seqOf(disk.durable, replica) >= seq || this.#hasForked || !this.isHonest(replica)) return;
     this.#ground.violated(`device ${index} confirms ${short(replica)}:${seq}, which it could lose`);
   }
 
@@ -462,9 +488,9 @@ export class Books {
     const about = `device ${tab.device.index} shows device ${subject.index}`;
     const { appliedEver, pending, beforeSnapshot } = this.#shownBy(subject);
 
-    const clock = board.clock(replica);
+    const clock = this.#honest(board.clock(replica));
     const clockBefore = tab.clocksShown.get(replica);
-    if (clock !== clockBefore) {
+    if (clock !== clockBefore || this.#mistrusted !== undefined) {
       for (const [author, seq] of clock) {
         if (seqOf(subject.disk.durableEver, author) < seq) {
           this.#ground.violated(`${about} to have ${short(author)}:${seq}, which it could lose`);
@@ -479,7 +505,7 @@ export class Books {
           this.#ground.violated(`${about} to have ${short(author)}:${seq}, which is still to come`);
         }
       }
-      if (clockBefore !== undefined && !dominates(clock, clockBefore)) {
+      if (clockBefore !== undefined && !dominates(clock, this.#honest(clockBefore))) {
         this.#ground.violated(`${about} to have less than it showed before`);
       }
       tab.clocksShown.set(replica, clock);
@@ -511,7 +537,9 @@ export class Books {
     if (this.#hasForked) return;
     const { board } = tab.tab;
     for (const [replica, clock] of before.clocks) {
-      if (this.#mayForget(replica) || dominates(board.clock(replica), clock)) continue;
+      if (this.#mayForget(replica) || dominates(board.clock(replica), this.#honest(clock))) {
+        continue;
+      }
       this.#ground.violated(`device ${tab.device.index} forgot what others have`);
     }
     for (const [replica, mark] of before.marks) {
@@ -553,7 +581,7 @@ export class Books {
 
   /** A store is asked to keep something of that replica. */
   stores(who: string, replica: ReplicaId): void {
-    if (this.#devices.has(replica)) return;
+    if (this.#devices.has(replica) || replica === this.#mistrusted) return;
     this.#ground.violated(`${who} stores something of a party that only ever sent rubbish`);
   }
 

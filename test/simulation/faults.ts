@@ -1,10 +1,12 @@
 /** Each fault as it strikes, and the end of all of them. */
 import { seqOf } from "@skein/shared/clock/version-vector.ts";
+import { Equivocator } from "./equivocator.ts";
 import { attack } from "./hostile.ts";
 import type { FaultKind } from "./options.ts";
 import { flipBits, isAllKeptElsewhere } from "./rot.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { DiskCopy } from "./sim-disk.ts";
+import type { SimRelay } from "./sim-relay.ts";
 import type { SimStore } from "./sim-store.ts";
 import type { World } from "./world.ts";
 
@@ -112,6 +114,10 @@ export async function strike(world: World, kind: FaultKind): Promise<void> {
     case "bus outage":
       relay.store.bus.outage(laterMs);
       break;
+    case "equivocation":
+      equivocate(world, relay).catch((error: unknown) => ground.bug(error));
+      // It counts when somebody is there to hear it.
+      return;
     case "duplicate":
     case "clock jump":
     case "bus loss":
@@ -119,6 +125,13 @@ export async function strike(world: World, kind: FaultKind): Promise<void> {
       return;
   }
   ground.struck(kind);
+}
+
+async function equivocate(world: World, relay: SimRelay): Promise<void> {
+  world.equivocator ??= Equivocator.make(world.ground);
+  const equivocator = await world.equivocator;
+  world.books.mistrust(equivocator.replica);
+  await equivocator.strike(relay);
 }
 
 /** All relays that stand on it stop, and start again with the store as it was then. */

@@ -4,25 +4,18 @@
  * it is kept (the books see to both). Half of the attacks need no key, half are a member's with the
  * keys of the space.
  */
-import type { SigningKey, SigningPair } from "@skein/shared/crypto/suite.ts";
-import { isMalformed } from "@skein/shared/bytes/malformed.ts";
-import {
-  accessLabels,
-  accessProofMessage,
-  replicaProofMessage,
-} from "@skein/shared/protocol/access.ts";
-import { decodeFrame, encodeFrame, frameOfRun } from "@skein/shared/protocol/codec.ts";
+import type { SigningPair } from "@skein/shared/crypto/suite.ts";
+import { frameOfRun } from "@skein/shared/protocol/codec.ts";
 import { type Code, codes } from "@skein/shared/protocol/codes.ts";
 import { limits } from "@skein/shared/protocol/limits.ts";
 import type { Frame, HeadRow, Mode } from "@skein/shared/protocol/messages.ts";
 import { encodeWhisper, whisperBodyHash } from "@skein/shared/protocol/whisper.ts";
-import { replicaIdOf } from "@skein/shared/log/replica-key.ts";
-import type { Connection, Ending } from "@skein/shared/sync/connection.ts";
-import type { EpochId, ReplicaId } from "@skein/shared/id/id.ts";
-import { Keyring } from "@skein/shared/crypto/keyring.ts";
+import type { Ending } from "@skein/shared/sync/connection.ts";
+import type { ReplicaId } from "@skein/shared/id/id.ts";
 import type { Ground } from "./ground.ts";
 import type { SimDevice } from "./sim-device.ts";
 import type { SimRelay } from "./sim-relay.ts";
+import { Stranger } from "./stranger.ts";
 
 export const attackNames = [
   "silence",
@@ -172,21 +165,11 @@ const attacks: Readonly<Record<AttackName, Attack>> = {
 /** From the attack to its end: the longest deadline for who has not proven anything, and delays. */
 const endsWithinMs = 20_000;
 
-class HostileParty {
-  readonly relay: SimRelay;
+class HostileParty extends Stranger {
   readonly victim: SimDevice;
-  readonly pair: SigningPair;
-  readonly replica: ReplicaId;
-  readonly epoch: EpochId;
   /** What the relay says it holds. */
   heads: readonly HeadRow[] = [];
   name: AttackName;
-  readonly #ground: Ground;
-  readonly #nonce: Uint8Array;
-  readonly #connection: Connection;
-  readonly #process: SimRelay["process"];
-  #theirNonce: Uint8Array = new Uint8Array(16);
-  #upAtMs = 0;
   #over = false;
 
   constructor(
@@ -196,84 +179,20 @@ class HostileParty {
     pair: SigningPair,
     name: AttackName,
   ) {
-    this.#ground = ground;
-    this.relay = relay;
+    super(ground, relay, pair, 0);
     this.victim = victim;
-    this.pair = pair;
-    this.replica = replicaIdOf(ground.suite, pair.publicKey);
-    this.epoch = new Keyring(ground.suite, ground.space.tag, ground.space.contentKey).current;
     this.name = name;
-    this.#nonce = ground.dice.bytes(16);
-    this.#process = relay.process;
-    const connection = relay.connect({
-      send: (frame) => this.#after(() => this.#hear(frame)),
-      close: () => {},
-    });
-    if (connection === undefined) throw new Error("a relay that runs takes connections");
-    this.#connection = connection;
-    relay.hostile.set(connection, (end) => this.#ended(end));
-    this.say({
-      type: "greet",
-      versionMin: 1,
-      versionMax: 1,
-      party: "device",
-      durable: true,
-      nonce: this.#nonce,
-      capabilities: 0,
-    });
     ground.schedule.after(endsWithinMs, () => {
       const { ignorable } = attacks[this.name];
-      if (this.#over || this.#process.dead || ignorable === true) return;
+      if (this.#over || this.isRelayDead || ignorable === true) return;
       ground.violated(`${this.name}: nobody ended it`);
     });
-  }
-
-  get dice(): Ground["dice"] {
-    return this.#ground.dice;
-  }
-
-  get space(): Ground["space"] {
-    return this.#ground.space;
-  }
-
-  bytes(length: number): Uint8Array<ArrayBuffer> {
-    return this.dice.bytes(length);
   }
 
   /** Does another thing than it meant to, where the relay has nothing to do it to. */
   begin(name: AttackName): void {
     this.name = name;
     void attacks[name].begin(this);
-  }
-
-  /** In order, as over any wire. */
-  send(frame: Uint8Array): void {
-    const { nowMs } = this.#ground;
-    this.#upAtMs = Math.max(this.#upAtMs, nowMs + this.#ground.latency());
-    this.#process.after(this.#upAtMs - nowMs, () => {
-      if (!this.#connection.ended) this.#connection.receive(frame);
-    });
-  }
-
-  say(frame: Frame): void {
-    this.send(encodeFrame(frame));
-  }
-
-  hello(mode: Mode, proof: Uint8Array, replicaProof?: Uint8Array): void {
-    const { publicKey } = this.pair;
-    this.say({
-      type: "hello",
-      space: 0,
-      tag: this.space.tag,
-      mode,
-      certificates: [this.space.certificate],
-      proof,
-      replicas: replicaProof === undefined ? [] : [{ publicKey, proof: replicaProof }],
-    });
-  }
-
-  announce(log: number, replica: ReplicaId, publicKey: Uint8Array): void {
-    this.say({ type: "alias", log, space: 0, replica, epoch: this.epoch, publicKey });
   }
 
   /** One entry that nobody signed. */
@@ -293,7 +212,7 @@ class HostileParty {
   }
 
   whisper(from: ReplicaId): Uint8Array {
-    const { suite } = this.#ground;
+    const { suite } = this.ground;
     const body = this.bytes(40);
     return encodeWhisper({
       suite: suite.id,
@@ -314,26 +233,19 @@ class HostileParty {
     return (owner ?? this.victim).pair.publicKey;
   }
 
-  #after(run: () => void): void {
-    this.#process.after(this.#ground.latency(), run);
-  }
-
-  #hear(bytes: Uint8Array): void {
-    const frame = decodeFrame(bytes);
-    if (isMalformed(frame)) return this.#ground.violated(`a relay sent ${frame.message}`);
+  protected override hear(frame: Frame): void {
     const attack = attacks[this.name];
     switch (frame.type) {
       case "greet":
-        this.#theirNonce = frame.nonce.slice();
         if (attack.key === "nothing") this.begin(this.name);
-        else this.#enter(attack.key).catch((error: unknown) => this.#ground.bug(error));
+        else this.enter(attack.key);
         return;
       case "welcome":
         if (attack.key !== "nothing") {
           // With the relay's list at hand it knows what to forge.
           this.say({ type: "digest", space: 0, logs: this.bytes(16), registers: this.bytes(16) });
-          this.#after(() => this.#after(() => this.#after(() => this.begin(this.name))));
-        } else this.#ground.violated(`${this.name}: it was let in`);
+          this.after(() => this.after(() => this.after(() => this.begin(this.name))));
+        } else this.ground.violated(`${this.name}: it was let in`);
         return;
       case "heads":
         this.heads = frame.heads.map((head) => ({ ...head, hash: head.hash.slice() }));
@@ -343,41 +255,22 @@ class HostileParty {
         if (attack.key !== "nothing") this.#met(frame.code);
         return;
       default:
-        return;
     }
   }
 
-  async #enter(mode: Mode): Promise<void> {
-    const { suite, space } = this.#ground;
-    const seed = mode === "write" ? space.seeds.write : space.seeds.read;
-    const key: SigningKey = (await suite.signingPairFromSeed(seed)).secret;
-    const transcript = {
-      origin: this.relay.name,
-      responderNonce: this.#theirNonce,
-      initiatorNonce: this.#nonce,
-      space: space.tag,
-    };
-    this.hello(
-      mode,
-      await suite.sign(key, accessLabels.access, accessProofMessage(transcript, mode)),
-      await suite.sign(this.pair.secret, accessLabels.replica, replicaProofMessage(transcript)),
-    );
-  }
-
-  #ended(end: Ending): void {
-    this.relay.hostile.delete(this.#connection);
-    this.#met(end.code);
+  protected override ended({ code }: Ending): void {
+    this.#met(code);
   }
 
   #met(code: Code): void {
     if (this.#over) return;
     this.#over = true;
     const attack = attacks[this.name];
-    this.#ground.struck(`hostile: ${this.name}`);
+    this.ground.struck(`hostile: ${this.name}`);
     // A store that fails sends everybody away, rightly or not.
-    const storeFails = this.#ground.options.faults["relay disk failure"] > 0;
+    const storeFails = this.ground.options.faults["relay disk failure"] > 0;
     if (attack.codes.includes(code) || (storeFails && code === codes.unavailable)) return;
-    this.#ground.violated(`${this.name}: it ended with ${code}`);
+    this.ground.violated(`${this.name}: it ended with ${code}`);
   }
 }
 

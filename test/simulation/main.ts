@@ -65,6 +65,7 @@ const expected: readonly string[] = [
   "told of a loss",
   "died before it told",
   "relay looked around",
+  "equivocator gone",
   "operation parked",
   "parked operation replayed",
   "snapshot taken in",

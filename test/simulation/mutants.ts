@@ -370,6 +370,20 @@ export const mutants: readonly Mutant[] = [
     plant: () => replaced(CatchingUp.prototype, "look", () => () => {}),
   },
   {
+    name: "branch without its proof",
+    breaks: "whoever holds a branch holds what shows it to be one",
+    mix: { equivocators: 1, twoVersions: 0 },
+    relayStore: (store) => ({
+      ...store,
+      split: (space, { proof: _proof, ...split }) => store.split(space, split),
+    }),
+    tab: ({ store }) => {
+      const takeApart = store.takeApart.bind(store);
+      store.takeApart = (space, epoch, before, { proof: _proof, ...split }, ...rest) =>
+        takeApart(space, epoch, before, split, ...rest);
+    },
+  },
+  {
     name: "parked operations not replayed",
     breaks: "what an older version could not read a newer one shows",
     mix: { twoVersions: 1 },

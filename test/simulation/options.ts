@@ -70,6 +70,7 @@ const strikesPerSecond = {
   "profile cloned": 0.2,
   "bus loss": 0.3,
   "bus outage": 0.3,
+  equivocation: 0.8,
 } as const;
 
 export type FaultKind = keyof typeof strikesPerSecond;
@@ -80,6 +81,14 @@ const newerKinds: ReadonlySet<FaultKind> = new Set(["flipped bits", "profile res
 const forkingKinds: ReadonlySet<FaultKind> = new Set(["profile cloned"]);
 /** Only where a bus forgets. */
 const busKinds: ReadonlySet<FaultKind> = new Set(["bus loss", "bus outage"]);
+/** Only where a member equivocates. */
+const memberKinds: ReadonlySet<FaultKind> = new Set(["equivocation"]);
+const laterKinds: ReadonlySet<FaultKind> = new Set([
+  ...newerKinds,
+  ...forkingKinds,
+  ...busKinds,
+  ...memberKinds,
+]);
 
 /** What kinds of seeds there are in a run. */
 export interface Mix {
@@ -97,6 +106,8 @@ export interface Mix {
   readonly forks: number;
   /** In how many there are snapshots: one costs as much as twenty-five others. */
   readonly snapshots: number;
+  /** In how many a member signs other entries for one seq on purpose. */
+  readonly equivocators: number;
   /** In how many tabs run two versions of the app. */
   readonly twoVersions: number;
   /** Of the newer faults those that no seed has. */
@@ -113,6 +124,7 @@ export const usualMix: Mix = {
   lonelyDamage: 0.02,
   forks: 0.02,
   snapshots: 0.02,
+  equivocators: 0.02,
   twoVersions: 0.02,
   without: [],
   often: [],
@@ -125,6 +137,7 @@ export const earlyMix: Mix = {
   lonelyDamage: 0,
   forks: 0,
   snapshots: 0,
+  equivocators: 0,
   twoVersions: 0,
   without: [...newerKinds],
 };
@@ -144,7 +157,7 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   );
   const hasBus = older.sharedStore || mix.busForgets === 1;
   const options = hasBus ? withBus(older, new Prng(seed ^ 0xb05), times, mix) : older;
-  if (!hasDocuments) return withVersions(options, new Prng(seed ^ 0xe15), mix);
+  if (!hasDocuments) return withOthers(options, new Prng(seed ^ 0xe15), times, mix);
   // Engines have more to disagree about the more is edited at once.
   const writesPerSecond = Math.max(3, options.writesPerSecond);
   const diskMsMax = dice.pick([5, 60]);
@@ -184,11 +197,25 @@ function withBus(options: Options, dice: Prng, times: number, mix: Mix): Options
   return { ...options, sharedStore: true, busForgets: true, relays, faults };
 }
 
-/** Versions that know other kinds make other snapshots, and other formats of them. */
-function withVersions(options: Options, dice: Prng, mix: Mix): Options {
-  if (!dice.chance(mix.twoVersions) || options.snapshots || options.forks) return options;
-  const tabsMax = Math.max(2, options.tabsMax);
-  return { ...options, twoVersions: true, tabsMax };
+/** Two versions of the app, or a member who equivocates; each beside nothing else that is rare. */
+function withOthers(options: Options, dice: Prng, times: number, mix: Mix): Options {
+  const { snapshots, forks, lonelyDamage, faults } = options;
+  if (snapshots || forks || lonelyDamage) return options;
+  if (dice.chance(mix.twoVersions)) {
+    return { ...options, twoVersions: true, tabsMax: Math.max(2, options.tabsMax) };
+  }
+  if (!dice.chance(mix.equivocators)) return options;
+  return {
+    ...options,
+    faultySeconds: Math.max(2, options.faultySeconds),
+    faults: {
+      ...faults,
+      equivocation: times * strikesPerSecond.equivocation,
+      // Whether anybody has what is struck is told by seqs, and its logs have several entries at one.
+      "flipped bits": 0,
+      "profile restored": 0,
+    },
+  };
 }
 
 /** With enough to write that a snapshot is made of it, and somebody who comes when one is. */
@@ -314,8 +341,7 @@ const notNewer = {
 function someFaults(dice: Prng, times: number): Record<FaultKind, number> {
   const faults = {} as Record<FaultKind, number>;
   for (const kind of faultKinds) {
-    const isOlder = !newerKinds.has(kind) && !forkingKinds.has(kind) && !busKinds.has(kind);
-    faults[kind] = isOlder && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
+    faults[kind] = !laterKinds.has(kind) && dice.chance(0.5) ? times * strikesPerSecond[kind] : 0;
   }
   return faults;
 }

@@ -9,6 +9,7 @@ import { KvFailure } from "@skein/shared/device/kv.ts";
 import { ReadModels } from "@skein/shared/device/read-models.ts";
 import type { DocumentId, ReplicaId } from "@skein/shared/id/id.ts";
 import { DamagedEntries } from "@skein/shared/log/damage.ts";
+import type { LogHead } from "@skein/shared/log/store.ts";
 import type { Replica } from "@skein/shared/replica.ts";
 import type { Hole } from "@skein/shared/sync/mending.ts";
 import { relayLimits } from "../../server/src/limits.ts";
@@ -72,7 +73,7 @@ export async function run(options: Options, mutant?: Mutant): Promise<Outcome> {
     frames: ground.frames,
     endings: books.endings,
     traceHash: ground.trace.hash,
-    lines: ground.trace.last(200),
+    lines: ground.trace.last(Number(process.env.LINES ?? 200)),
   };
 }
 
@@ -160,8 +161,38 @@ async function disagreement(world: World): Promise<string | undefined> {
       if (held < seq) return `${relay.name} holds ${held} of ${author.slice(0, 4)}, not ${seq}`;
     }
   }
+  return world.equivocator && mistrustedDisagreement(world);
+}
+
+/** Of who equivocates everybody comes to hold the same logs, and has applied all of them. */
+async function mistrustedDisagreement(world: World): Promise<string | undefined> {
+  const named = (heads: Iterable<LogHead>): string =>
+    [...heads]
+      .filter(({ replica }) => !world.books.isHonest(replica))
+      .map(nameOfLog)
+      .sort()
+      .join(" ");
+  let first: string | undefined;
+  const compare = (who: string, logs: string): string | undefined => {
+    first ??= logs;
+    return logs === first ? undefined : `${who} holds ${logs}, not ${first}`;
+  };
+  for (const { index, leader } of world.devices) {
+    const replica = leader?.tab.replica;
+    if (replica === undefined) return `device ${index} has no leader`;
+    const reason = compare(`device ${index}`, named(replica.exchange.holdings.logs.values()));
+    if (reason !== undefined) return reason;
+    if (replica.unapplied > 0) return `device ${index} has not applied ${replica.unapplied}`;
+  }
+  for (const { name, store } of world.relays) {
+    const reason = compare(name, named((await store.heads()).values()));
+    if (reason !== undefined) return reason;
+  }
   return undefined;
 }
+
+const nameOfLog = ({ replica, to, hash }: LogHead): string =>
+  `${replica.slice(0, 4)}:${to}/${toHex(hash).slice(0, 4)}`;
 
 /**
  * The same where a log has forked: what stands under which id is not known until it has healed. Then

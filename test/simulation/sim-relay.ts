@@ -81,7 +81,7 @@ export class SimRelay {
       }
       for (const connection of this.hostile.keys()) connection.tick();
       if (ground.options.snapshots) this.#sweep();
-      if (ground.options.busForgets && (this.relay?.lookAround(1) ?? 0) > 0) {
+      if (this.store.isShared && (this.relay?.lookAround(1) ?? 0) > 0) {
         ground.fire("relay looked around");
       }
       process.after(tickMs, tick);
@@ -163,7 +163,7 @@ export class SimRelay {
             durable.set(head.replica, Math.max(head.to, durable.get(head.replica) ?? 0));
           }
           return begun;
-        }),
+        }, true),
       split: (space, split) =>
         slow(async () => {
           this.store.gave((store) => store.split(space, split));
@@ -171,11 +171,12 @@ export class SimRelay {
           if (outcome.kind === "split") {
             ground.fire("log taken apart at a relay");
             durable.set(split.into, outcome.branch.to);
-            if (outcome.rest === undefined) durable.delete(split.replica);
-            else durable.set(split.replica, outcome.rest.to);
+            const left = outcome.proven ?? outcome.rest;
+            if (left === undefined) durable.delete(split.replica);
+            else durable.set(split.replica, left.to);
           }
           return outcome;
-        }),
+        }, true),
       read: (space, replica, first, bytesMax) =>
         slow(() => disk.read(space, replica, first, bytesMax)),
       hashes: (space, replica, first, last) => slow(() => disk.hashes(space, replica, first, last)),

@@ -16,10 +16,10 @@ export class SimStore {
   readonly isShared: boolean;
   /** What would survive a power cut now: greatest seq by log. */
   durable: Map<ReplicaId, number> = new Map();
-  /** When it was last put back, and what it held until then. */
-  lost: { readonly atMs: number; readonly durable: ReadonlyMap<ReplicaId, number> } = {
-    atMs: Number.NEGATIVE_INFINITY,
-    durable: new Map(),
+  /** How often it was put back, and what it held the last time until then. */
+  restored: { readonly times: number; readonly before: ReadonlyMap<ReplicaId, number> } = {
+    times: 0,
+    before: new Map(),
   };
   /** Blobs that were ever on its disk. */
   readonly blobsEver = new Set<BlobId>();
@@ -41,7 +41,7 @@ export class SimStore {
     this.disk = new MemoryRelayStore();
     this.#given = this.#given.filter((each) => each.atMs <= atMs);
     for (const { give } of this.#given) await give(this.disk);
-    this.lost = { atMs: this.#ground.nowMs, durable: this.durable };
+    this.restored = { times: this.restored.times + 1, before: this.durable };
     this.durable = new Map();
     for (const [replica, { to }] of await this.heads()) this.durable.set(replica, to);
   }

@@ -8,6 +8,11 @@ import { promiseOf, shrink } from "./shrink.ts";
 const sharedMix: Mix = { ...usualMix, sharedStores: 1, busForgets: 0, without: ["flipped bits"] };
 /** And profiles are often put back. */
 const restoredMix: Mix = { ...sharedMix, long: 0.1, often: ["profile restored"] };
+const opaqueMix: Mix = { ...usualMix, lonelyDamage: 0, documents: 0, snapshots: 0 };
+/** Logs fork where profiles are put back. */
+const forkingMix: Mix = { ...opaqueMix, forks: 1 };
+/** A member equivocates. */
+const mistrustMix: Mix = { ...opaqueMix, forks: 0, equivocators: 1, twoVersions: 0 };
 
 /**
  * Seeds that found a bug, and what it was. They do so again only while the simulator rolls the same
@@ -28,11 +33,12 @@ const pinned: readonly (readonly [number, string, Mix])[] = [
   [6340, "what was published while a relay opened a room reached nobody in it", sharedMix],
   [1189, "a restored device wrote at an earlier time than its newest entries have", restoredMix],
   [43_551, "a log was asked for again and again of a holder that cannot read it", usualMix],
-  [
-    70_647,
-    "a run that was being read when another filled the window went beyond it",
-    { ...usualMix, forks: 1, lonelyDamage: 0, documents: 0, snapshots: 0 },
-  ],
+  [70_647, "a run that was being read when another filled the window went beyond it", forkingMix],
+  [511_986, "an own entry was forgotten that came while the store refused another's", forkingMix],
+  [511_991, "what both logs had grown by was compared entry by entry", forkingMix],
+  [104_003, "a run on its way was held against who had listed another log since", mistrustMix],
+  [104_152, "what was written while all was applied anew came before what was shown", mistrustMix],
+  [206_097, "a room that its store did not let read anew never tried again", mistrustMix],
 ];
 
 async function expectGreen(seed: number, mix: Mix = usualMix): Promise<void> {
@@ -59,6 +65,7 @@ describe("devices, tabs and relays under faults", () => {
     ["where the bus forgets", { busForgets: 1 }],
     ["where profiles are put back", { often: ["profile restored"] }],
     ["where logs fork", { forks: 1 }],
+    ["where a member equivocates", { equivocators: 1, twoVersions: 0 }],
     ["where tabs run two versions of the app", { twoVersions: 1 }],
     ["where snapshots are made and taken in", { snapshots: 1 }],
   ])(

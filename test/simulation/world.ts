@@ -5,6 +5,7 @@
  */
 import { newSpace } from "@skein/shared/space/new-space.ts";
 import { Books } from "./books.ts";
+import type { Equivocator } from "./equivocator.ts";
 import { Ground } from "./ground.ts";
 import type { Mutant } from "./mutants.ts";
 import type { Options } from "./options.ts";
@@ -18,6 +19,8 @@ export class World {
   readonly books: Books;
   readonly relays: readonly SimRelay[];
   readonly devices: readonly SimDevice[];
+  /** Made when it strikes first. */
+  equivocator: Promise<Equivocator> | undefined;
   readonly #everybody: SimDevice[];
 
   static async begin(options: Options, mutant: Mutant | undefined): Promise<World> {

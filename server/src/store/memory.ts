@@ -127,7 +127,7 @@ export class MemoryRelayStore implements RelayStore {
   split(space: SpaceTag, split: Split): Promise<SplitOff> {
     return this.#inOrder(async () => {
       const before = await this.#cost(space);
-      const outcome = await this.#logs.split(space, split);
+      const outcome = await this.#logs.split(space, this.#withRoom(space, split));
       if (outcome.kind === "split") {
         const counters = this.#space(space);
         const after = await this.#cost(space);
@@ -136,11 +136,19 @@ export class MemoryRelayStore implements RelayStore {
         counters.bytes += after.bytes - before.bytes;
         const { to } = counters;
         to.set(split.into, outcome.branch.to);
-        if (outcome.rest === undefined) to.delete(split.replica);
-        else to.set(split.replica, outcome.rest.to);
+        const left = outcome.proven ?? outcome.rest;
+        if (left === undefined) to.delete(split.replica);
+        else to.set(split.replica, left.to);
       }
       return outcome;
     });
+  }
+
+  /** Without the proof, where that might not fit. */
+  #withRoom(space: SpaceTag, { proof, ...split }: Split): Split {
+    if (proof === undefined) return split;
+    const cost = entryCost(proof.entries.length, bodyBytes(proof));
+    return mayGrow(this.#bounds, this.#space(space), cost, 0) ? { ...split, proof } : split;
   }
 
   async read(

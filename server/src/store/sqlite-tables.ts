@@ -64,10 +64,16 @@ export interface SplitRow {
   readonly replica: Uint8Array;
   readonly branch: BranchRow;
   readonly into: Uint8Array;
+  readonly proof: RunRow | undefined;
 }
 
 export type SplitOffRow =
-  | { readonly kind: "split"; readonly rest: HeadRow | undefined; readonly branch: HeadRow }
+  | {
+      readonly kind: "split";
+      readonly rest: HeadRow | undefined;
+      readonly branch: HeadRow;
+      readonly proven: HeadRow | undefined;
+    }
   | { readonly kind: "moved" };
 
 export type BegunRow =
@@ -137,7 +143,7 @@ export class Tables {
   }
 
   /** Runs go over as they are. What a log costs stays the same. */
-  split(space: Uint8Array, { replica, branch, into }: SplitRow): SplitOffRow {
+  split(space: Uint8Array, { replica, branch, into, proof }: SplitRow): SplitOffRow {
     const log = this.#log(space, replica);
     if (log === undefined) return { kind: "moved" };
     const { seq, hash } = branch;
@@ -166,7 +172,9 @@ export class Tables {
       this.#rows.run(`DELETE FROM logs WHERE id = ?`, log.id);
     } else this.#rows.run(`UPDATE logs SET last = ?, hash = ? WHERE id = ?`, end, base, log.id);
     const rest = isGone ? undefined : headOf({ ...log, to: end, hash: base });
-    return { kind: "split", rest, branch: headOf(split) };
+    const kept = proof && this.#append(space, proof);
+    const proven = kept !== overQuota && kept?.kind === "held" ? kept.head : undefined;
+    return { kind: "split", rest, branch: headOf(split), proven };
   }
 
   read(

@@ -140,16 +140,23 @@ export class SqliteStore implements RelayStore {
     return outcomes.map((row) => ({ ...row, head: headOf(row.head) }));
   }
 
-  async split(space: SpaceTag, { replica, branch, into }: Split): Promise<SplitOff> {
+  async split(space: SpaceTag, { replica, branch, into, proof }: Split): Promise<SplitOff> {
     const row = {
       replica: bytesOfId(replica),
       branch: branchRowOf(branch),
       into: bytesOfId(into),
+      proof: proof && packRun(proof),
     };
-    const outcome = await this.#call("split", [bytesOfId(space), row]);
+    const bytes = row.proof === undefined ? 0 : row.proof.items.length + row.proof.hashes.length;
+    const outcome = await this.#call("split", [bytesOfId(space), row], bytes);
     if (outcome.kind === "moved") return outcome;
-    const { rest } = outcome;
-    return { kind: "split", rest: rest && headOf(rest), branch: headOf(outcome.branch) };
+    const { rest, proven } = outcome;
+    const off = {
+      kind: "split",
+      rest: rest && headOf(rest),
+      branch: headOf(outcome.branch),
+    } as const;
+    return proven === undefined ? off : { ...off, proven: headOf(proven) };
   }
 
   async read(

@@ -6,7 +6,8 @@
  *
  * Invariants:
  *  1. An entry comes out when its log's previous entry and all its dependencies have.
- *  2. The frontier is the set of maximal elements of what has come out.
+ *  2. The frontier is the set of maximal elements of what has come out; while all of it comes out anew,
+ *     of what had before, too (`comingAnew`).
  *  3. A branch (log/branch.ts) comes out from its own first entry on. Who depends on an entry of a log
  *     that has forked may have seen either of two: any branch that has come that far will do.
  *  4. Nothing is skipped: an entry that can do nothing (void, hollow) comes out without operations.
@@ -14,6 +15,7 @@
 import { prefixOf, type ReplicaId, type ReplicaPrefix } from "../id/id.ts";
 import { type Branch, ifBranch } from "../log/branch.ts";
 import type { Plain } from "../log/plain.ts";
+import type { Split } from "../log/store.ts";
 import type { AppliedState, Dependency, ReadyEntry, WriterNonces } from "./store.ts";
 
 /** An opened entry that waits for its causal past. */
@@ -216,11 +218,29 @@ export class Delivery {
       // What both have in common comes before it.
       if ((this.#frontier.get(signer) ?? seq) < seq) this.#frontier.delete(signer);
     }
-    this.#frontier.set(replica, seq);
+    if ((this.#frontier.get(replica) ?? 0) < seq) this.#frontier.set(replica, seq);
     const lamport = entry.plain?.lamport ?? this.#lamport;
     this.#lamport = Math.max(this.#lamport, lamport);
     return { entry, deps, named, lamport };
   }
+}
+
+/**
+ * Delivery begins anew at `begun`, and what has come out beyond it comes out again. What is written
+ * meanwhile comes after all that had, and names it.
+ */
+export function comingAnew(before: AppliedState, begun: AppliedState, split?: Split): AppliedState {
+  const frontier = new Map(begun.frontier.map(({ replica, seq }) => [replica, seq]));
+  for (const { replica, seq } of before.frontier) {
+    const isOfBranch = replica === split?.replica && seq >= split.branch.seq;
+    const log = isOfBranch ? split.into : replica;
+    if (seq > (begun.vector.get(log) ?? 0)) frontier.set(log, seq);
+  }
+  return {
+    ...begun,
+    frontier: [...frontier].map(([replica, seq]) => ({ replica, seq })),
+    lamport: Math.max(before.lamport, begun.lamport),
+  };
 }
 
 function bytesOf({ plain }: OpenedEntry): number {

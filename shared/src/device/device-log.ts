@@ -97,9 +97,10 @@ export class DeviceLog implements LogStore, RepairableStore {
   }
 
   async split(space: SpaceTag, split: Split): Promise<SplitOff> {
-    return this.#kv.write(appendingStores, "strict", (tx) =>
-      splitLog(tx, this.#suite, space, split),
-    );
+    return this.#kv.write(appendingStores, "strict", async (tx) => {
+      const off = await splitLog(tx, this.#suite, space, split);
+      return off.kind === "moved" ? off : keepProof(tx, this.#suite, space, split, off);
+    });
   }
 
   async read(
@@ -256,6 +257,19 @@ export async function appendRuns(
   }
   for (const log of logs.values()) log.flush();
   return outcomes;
+}
+
+/** Keeps what shows that a branch is one with what stays of the log that was taken apart. */
+export async function keepProof<Off extends SplitOff>(
+  tx: Writing,
+  suite: VerifyingSuite,
+  space: SpaceTag,
+  { proof }: Split,
+  off: Off,
+): Promise<Off> {
+  if (proof === undefined) return off;
+  const [kept] = await appendRuns(tx, suite, space, [proof]);
+  return kept?.kind === "held" ? { ...off, proven: kept.head } : off;
 }
 
 /** What of its head row a log has for good. */

@@ -15,6 +15,7 @@ import { signerOf } from "../log/branch.ts";
 import type { Run } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { appendingStores, appendRuns, DeviceLog, putRegister, readHead } from "./device-log.ts";
+import { comingAnew } from "./delivery.ts";
 import { modelOf, type ModelOf } from "./entry-effects.ts";
 import { beginningWith } from "./key.ts";
 import type { Durability, Kv, Reading, Writing } from "./kv.ts";
@@ -209,10 +210,11 @@ export class KvDeviceStore extends DeviceLog implements DeviceStore {
       ...installedStores,
     ];
     const body = async (tx: Writing): Promise<Application> => {
-      const { version } = await appliedOf(tx, space);
-      if (version !== before.version) return "moved";
+      const applied = await appliedOf(tx, space);
+      if (applied.version !== before.version) return "moved";
       await beginLogs(tx, this.#suite, space, prepared);
-      tx.put(stores.applied, space, await install(tx, space, prepared, version + 1));
+      const installed = await install(tx, space, prepared, applied.version + 1);
+      tx.put(stores.applied, space, comingAnew(applied, installed));
       return "applied";
     };
     try {

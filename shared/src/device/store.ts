@@ -39,7 +39,10 @@ export interface AppliedState {
   /** Counts applications; a transaction that expects another number has no effect. */
   readonly version: number;
   readonly vector: ReadonlyMap<ReplicaId, number>;
-  /** The applied entries that no other applied entry implies: what a new own entry depends on. */
+  /**
+   * The applied entries that no other applied entry implies: what a new own entry depends on. While all
+   * is applied anew, those from before, too.
+   */
   readonly frontier: readonly Dependency[];
   /** Greatest Lamport time applied. */
   readonly lamport: number;

@@ -101,6 +101,56 @@ export function branchContract({ fresh, freshStore }: BranchSubject): void {
       await expectBranch(store, mine, 1);
     });
 
+    test.each([
+      ["begins where that ends", 6],
+      ["begins before that ends", 3],
+    ])("keeps with what stays a proof that %s", async (_, first) => {
+      const { store, reopen } = await fresh();
+      const mine = new TestLog(ana);
+      await store.append(spaceA, [mine.run(2), mine.run(3)]);
+      const theirs = mine.fork();
+      await store.append(spaceA, [mine.run(2), mine.run(4)]);
+      theirs.run(3);
+      const rest = { ...mine.head, to: 5, hash: mine.hashAt(5) };
+      const branch = branchHead(mine, 6, 6);
+      const proof = theirs.slice(first, 8);
+      const off = await store.split(spaceA, { ...splitAt(mine, 6), proof });
+      expectSplit(off, { kind: "split", rest, branch, proven: theirs.head });
+      const again = reopen === undefined ? store : await reopen("crash");
+      expectHeads(await again.heads(spaceA), [theirs.head, branch]);
+      await expectHeld(again, theirs, 1);
+      await expectBranch(again, mine, 6);
+    });
+
+    test("begins with a proof where nothing else of it stays", async () => {
+      const store = await freshStore();
+      const mine = new TestLog(ana);
+      await store.append(spaceA, [mine.run(4)]);
+      const branch = branchHead(mine, 1, 1);
+      const theirs = new TestLog(ana);
+      theirs.runOf([...mine.slice(2, 4).entries]);
+      const split = { ...splitAt(mine, 1), proof: theirs.slice(1, 3) };
+      const expected = { kind: "split", rest: undefined, branch, proven: theirs.head } as const;
+      expectSplit(await store.split(spaceA, split), expected);
+      await expectHeld(store, theirs, 1);
+      await expectBranch(store, mine, 1);
+    });
+
+    test("keeps no proof that begins behind what stays, or does not continue it", async () => {
+      for (const at of [4, 5]) {
+        const store = await freshStore();
+        const mine = new TestLog(ana);
+        await store.append(spaceA, [mine.run(2), mine.run(4)]);
+        const odd = new TestLog(ana);
+        odd.run(8, { bodyBytes: 5 });
+        const rest = { ...mine.head, to: 2, hash: mine.hashAt(2) };
+        const split = { ...splitAt(mine, 5), proof: odd.slice(at === 4 ? 4 : 3, 8) };
+        const expected = { kind: "split", rest, branch: branchHead(mine, 5, 3) } as const;
+        expectSplit(await store.split(spaceA, split), expected);
+        await expectHeld(store, mine.until(2), 1);
+      }
+    });
+
     test("keeps the base it began after", async () => {
       const store = await freshStore();
       const mine = new TestLog(ana);
@@ -288,7 +338,7 @@ export function branchContract({ fresh, freshStore }: BranchSubject): void {
 function expectSplit(found: SplitOff, expected: SplitOff): void {
   expect(found.kind).toBe(expected.kind);
   if (found.kind === "moved" || expected.kind === "moved") return;
-  const listed = ({ rest, branch }: typeof found) =>
-    rest === undefined ? [branch] : [rest, branch];
+  const listed = ({ rest, branch, proven }: typeof found) =>
+    [rest, branch, proven].filter((head) => head !== undefined);
   expectHeads(listed(found), listed(expected));
 }

@@ -59,7 +59,11 @@ export class MemoryLogStore implements LogStore {
   }
 
   async split(space: SpaceTag, split: Split): Promise<SplitOff> {
-    return takeApart(this.#make(space).logs, split);
+    const { logs } = this.#make(space);
+    const off = takeApart(logs, split);
+    if (off.kind === "moved" || split.proof === undefined) return off;
+    const kept = append(logs, split.proof);
+    return kept.kind === "held" ? { ...off, proven: kept.head } : off;
   }
 
   async read(

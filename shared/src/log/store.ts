@@ -67,11 +67,24 @@ export interface Split {
   readonly replica: ReplicaId;
   readonly branch: Branch;
   readonly into: ReplicaId;
+  /**
+   * A run of the other branch, which shows this one to be one: kept with what stays, which it continues,
+   * or begins before the end of.
+   */
+  readonly proof?: VerifiedRun;
 }
 
 export type SplitOff =
-  /** Durable now. `rest`: what stays of the log, up to the last signed head before the branch. */
-  | { readonly kind: "split"; readonly rest: LogHead | undefined; readonly branch: LogHead }
+  /**
+   * Durable now. `rest`: what stays of the log, up to the last signed head before the branch; `proven`:
+   * the log with the proof, unless that does not continue it, or there is no room for it.
+   */
+  | {
+      readonly kind: "split";
+      readonly rest: LogHead | undefined;
+      readonly branch: LogHead;
+      readonly proven?: LogHead;
+    }
   /** It does not hold that entry (any more), or holds it and another branch from there on: no change. */
   | { readonly kind: "moved" };
 

@@ -20,6 +20,8 @@ export interface Cursor {
   stored: number;
   /** Where both hold the same entry by their lists. What they confirm may be another branch by now. */
   agreed: number;
+  /** How often they have said what they hold of it. */
+  listings: number;
   /** What they have sent is held here up to there; they may have lost it since. */
   came: number;
   /** Asked for by `want`, beyond what is pushed anyway. */
@@ -57,6 +59,7 @@ export class Cursors {
         theirs: 0,
         stored: 0,
         agreed: 0,
+        listings: 0,
         came: 0,
         wantedTo: 0,
         forked: false,
@@ -88,6 +91,7 @@ export class Cursors {
   listed(replica: ReplicaId): void {
     const cursor = this.of(replica);
     cursor.agreed = 0;
+    cursor.listings++;
     cursor.came = 0;
     cursor.forked = false;
   }

@@ -482,12 +482,13 @@ export class Exchange implements SessionOwner, IntakeHost {
     const { store } = this.#options;
     this.#intake.pause(split.replica, async () => {
       try {
-        const taking = store.split?.(split) ?? Promise.resolve({ kind: "moved" } as const);
-        const off = await this.#mending.watch(taking);
+        const reaching = proof && (await this.#reachingBack(proof));
+        const taking = store.split?.({ ...split, ...(reaching && { proof: reaching }) });
+        const off = await this.#mending.watch(taking ?? Promise.resolve(moved));
         if (this.effects.closed) return;
         if (off.kind === "moved") return this.splitElsewhere(split.branch.signer);
         this.tookApart(split.replica, off);
-        if (proof !== undefined) await this.#keepProof(off, proof);
+        if (reaching !== undefined && off.proven !== undefined) this.#holdsProof(off, reaching);
       } catch (error) {
         // Damage is known and asked for; another comparison looks again.
         if (!(error instanceof DamagedEntries)) this.#options.host.onStoreFailed(error);
@@ -513,11 +514,22 @@ export class Exchange implements SessionOwner, IntakeHost {
     });
   }
 
+  onStoreDiffers(run: Run): void {
+    this.splitElsewhere(signerOf(run));
+  }
+
   async #reread(signer: ReplicaId): Promise<void> {
+    const before = new Map(this.holdings.logs);
     const heads = await this.#options.store.heads?.();
     if (heads === undefined || this.effects.closed) return;
     const stored = new Map(heads.map((head) => [head.replica, head]));
-    const own = (head: LogHead) => signerOf(head) === signer;
+    const own = (head: LogHead) => {
+      if (signerOf(head) !== signer) return false;
+      // What has come while the store was read may not be in it: it is read again.
+      const isOld = this.holdings.head(head.replica) !== before.get(head.replica);
+      if (isOld) this.#rereading.set(signer, "again");
+      return !isOld;
+    };
     const changed = new Set([signer]);
     for (const { replica } of [...this.holdings.logs.values()].filter(own)) {
       if (stored.has(replica)) continue;
@@ -534,31 +546,49 @@ export class Exchange implements SessionOwner, IntakeHost {
     this.compare();
   }
 
-  /** Whoever holds a branch holds what shows that it is one: others take it for nothing less. */
-  async #keepProof({ rest, branch }: LogsSplit, proof: VerifiedRun): Promise<void> {
-    const { store } = this.#options;
-    const next = (rest?.to ?? 0) + 1;
-    const before: Entry[] = [];
-    while (next + before.length < proof.first && before.length < limits.runEntriesMax) {
-      const at = next + before.length;
-      const run = await store.read(branch.replica, at, limits.runBytesMax);
-      if (run === undefined) return;
-      before.push(...run.entries.slice(0, proof.first - at));
+  /**
+   * Whoever holds a branch holds what shows that it is one: others take it for nothing less. What stays of
+   * a log may end at an earlier head than the proof begins at: then it needs what both have in common in
+   * between, at most a run. What cannot be read, or is more, comes from the other party with the rest.
+   */
+  async #reachingBack(proof: VerifiedRun): Promise<VerifiedRun> {
+    const { replica, first } = proof;
+    const { from = first } = this.holdings.head(replica) ?? {};
+    let start = Math.max(from, lastSeq(proof) + 1 - limits.runEntriesMax);
+    let entries: readonly Entry[] = [];
+    try {
+      for (let next = start; next < first;) {
+        const run = await this.read(replica, next, limits.runBytesMax);
+        if (run === undefined) return proof;
+        // Each piece ends at a head, so that the last one has all there is behind one.
+        [start, entries] = [next, run.entries.slice(0, first - next)];
+        next = lastSeq(run) + 1;
+      }
+      if (entries.length === 0) return proof;
+      const hashes = await this.hashes(replica, Math.max(1, start - 1), first - 1);
+      const previous = start === 1 ? zeroHash : hashes[0];
+      const common = start === 1 ? hashes : hashes.slice(1);
+      if (previous === undefined || common.length !== entries.length) return proof;
+      return {
+        ...proof,
+        first: start,
+        entries: [...entries, ...proof.entries],
+        previous,
+        hashes: [...common, ...proof.hashes],
+      };
+    } catch (error) {
+      if (error instanceof DamagedEntries) return proof;
+      throw error;
     }
-    const skip = Math.max(0, next - proof.first);
-    const entries = [...before, ...proof.entries.slice(skip)];
-    // What came before it without a head of its own comes from the other party with the rest. A snapshot
-    // may have all of it.
-    if (entries.length > limits.runEntriesMax || entries.length === 0) return;
-    const hashed =
-      before.length === 0 ? [] : await store.hashes(branch.replica, next, proof.first - 1);
-    const hashes = [...hashed, ...proof.hashes.slice(skip)];
-    const [previous] = rest === undefined ? [zeroHash] : [rest.hash];
-    if (hashes.length !== entries.length) return;
-    const [outcome] = await store.append([{ ...proof, first: next, entries, previous, hashes }]);
-    if (outcome?.kind !== "held" || this.effects.closed) return;
-    if (outcome.head.to > this.holdings.to(proof.replica)) this.holdings.setHead(outcome.head);
-    this.onHeld({ ...proof, first: next, entries, previous, hashes }, undefined);
+  }
+
+  #holdsProof({ rest, proven }: LogsSplit, proof: VerifiedRun): void {
+    if (proven === undefined || proven.to <= this.holdings.to(proof.replica)) return;
+    this.holdings.setHead(proven);
+    const skip = Math.max(0, (rest?.to ?? 0) + 1 - proof.first);
+    const previous = proof.hashes[skip - 1] ?? proof.previous;
+    const [entries, hashes] = [proof.entries.slice(skip), proof.hashes.slice(skip)];
+    this.onHeld({ ...proof, first: proof.first + skip, entries, previous, hashes }, undefined);
   }
 
   /** The store holds the log's branch as a log of its own now. */
@@ -706,3 +736,5 @@ export class Exchange implements SessionOwner, IntakeHost {
     );
   }
 }
+
+const moved: SplitOff = { kind: "moved" };

@@ -129,18 +129,18 @@ export class Forks {
     const head = this.#options.holdings.head(replica);
     if (head === undefined) return;
     const from = Math.max(head.from, suspect.holdsFrom(replica));
+    const end = Math.min(head.to, suspect.holdsTo(replica));
     switch (verdict.kind) {
       case "wrong":
         // Nothing of theirs continues anything of ours: told, and left alone.
         if (search.seq <= Math.max(from, (search.commonTo ?? 0) + 1)) return;
         search.wrongAt = search.seq;
-        return this.#ask(replica, next(search, from));
+        return this.#ask(replica, next(search, from, end));
       case "common":
         search.commonTo = verdict.to;
         // Where all is in common the next comparison tells: one of the two has to learn more first.
-        if (verdict.to < Math.min(head.to, suspect.holdsTo(replica))) {
-          this.#ask(replica, next(search, from));
-        } else await this.#allInCommon(search, publicKey, run, head);
+        if (verdict.to < end) this.#ask(replica, next(search, from, end));
+        else await this.#allInCommon(search, publicKey, run, head);
         return;
       case "fork":
         if (verdict.split !== undefined) this.#options.split(verdict.split, verdict.proof);
@@ -200,13 +200,17 @@ export class Forks {
   }
 }
 
-/** Back in growing steps until a run continues ours, then by halves: at the latest right behind that. */
-function next(search: Search, from: number): Search {
+/**
+ * Back in growing steps until a run continues ours, then by halves: at the latest right behind that. Where
+ * nothing was wrong and both logs have grown meanwhile, their new end.
+ */
+function next(search: Search, from: number, end: number): Search {
   const { wrongAt, commonTo } = search;
   if (commonTo === undefined) {
     search.seq = Math.max(from, search.seq - search.step);
     search.step *= 4;
-  } else search.seq = Math.ceil((commonTo + 1 + (wrongAt ?? commonTo + 1)) / 2);
+  } else if (wrongAt === undefined) search.seq = end;
+  else search.seq = Math.ceil((commonTo + 1 + wrongAt) / 2);
   if (search.seq === wrongAt) search.seq = (commonTo ?? search.seq) + 1;
   return search;
 }

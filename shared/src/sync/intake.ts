@@ -31,8 +31,14 @@ export interface LogStart {
 
 /** Where a run came from: a session, or anything else that hands over entries. */
 export interface RunSource {
-  /** Whether this source has said that it holds the same entry as we at `seq` (0: trivially). */
-  agreesAt(replica: ReplicaId, seq: number): boolean;
+  /**
+   * Whether this source has said that it holds the same entry as we at `seq` (0: trivially), and not
+   * since the run came: what was sent before may be of another branch.
+   * @param listings what `listingsOf` was when the run came.
+   */
+  agreesAt(replica: ReplicaId, seq: number, listings: number): boolean;
+  /** How often it has said what it holds of the log. */
+  listingsOf(replica: ReplicaId): number;
   /** The run was wrong beyond doubt. */
   runRefused(replica: ReplicaId, detail: string): void;
   /** The run does not continue what we hold, and neither side is to blame: look for a fork. */
@@ -60,6 +66,8 @@ export interface IntakeHost {
   onHeld(run: VerifiedRun, source: RunSource): void;
   /** A commit is through: who is waiting for `stored` may hear it. */
   onBatchHeld(): void;
+  /** The store holds something else of that log than `holdings` does. */
+  onStoreDiffers(run: VerifiedRun): void;
   /** The store failed; nothing of the batch is promised. The intake has forgotten the batch. */
   onStoreFailed(error: unknown): void;
   /** Nothing is being verified or committed any more. */
@@ -79,6 +87,7 @@ interface Waiting {
   readonly source: RunSource;
   readonly run: Run;
   readonly publicKey: Uint8Array;
+  readonly listings: number;
 }
 
 interface LogIntake {
@@ -127,7 +136,7 @@ export class Intake {
 
   offer(source: RunSource, publicKey: Uint8Array, run: Run): void {
     const log = this.#log(run.replica);
-    log.queue.push({ source, run, publicKey });
+    log.queue.push({ source, run, publicKey, listings: source.listingsOf(run.replica) });
     this.#next(run.replica, log);
   }
 
@@ -266,7 +275,7 @@ export class Intake {
         // What each side meant by the log may have changed while the run was on its way.
         if (this.#isBeginning(log, run)) source.runIgnored(replica, lastSeq(run));
         else source.runDiverges(replica, before);
-      } else if (source.agreesAt(replica, before)) {
+      } else if (source.agreesAt(replica, before, waiting.listings)) {
         source.runRefused(replica, "chain or signature is wrong");
       } else source.runDiverges(replica, before);
     });
@@ -358,8 +367,8 @@ export class Intake {
         host.onHeld(run, source);
         break;
       case "fork":
-        // Another relay on the same store has taken the log apart.
-        if (!isSameHead(outcome.head, holdings.head(replica))) holdings.setHead(outcome.head);
+        // Another relay on the same store has taken the log apart, or an own entry came meanwhile.
+        if (!isSameHead(outcome.head, holdings.head(replica))) host.onStoreDiffers(run);
         source.runDiverges(replica, outcome.head.to);
         break;
       case "gap":

@@ -478,8 +478,13 @@ export class Session implements RunSource, Suspect {
 
   // RunSource: what the intake tells
 
-  agreesAt(replica: ReplicaId, seq: number): boolean {
-    return seq === 0 || (this.#cursors.known(replica)?.agreed ?? 0) >= seq;
+  agreesAt(replica: ReplicaId, seq: number, listings: number): boolean {
+    const { agreed = 0 } = this.#cursors.known(replica) ?? {};
+    return seq === 0 || (agreed >= seq && this.listingsOf(replica) === listings);
+  }
+
+  listingsOf(replica: ReplicaId): number {
+    return this.#cursors.known(replica)?.listings ?? 0;
   }
 
   runRefused(_replica: ReplicaId, detail: string): void {

@@ -11,7 +11,8 @@ import type { Message } from "../../crdt/op/channel.ts";
 import type { BlobId, DocumentId, ReplicaId, SpaceTag } from "../../id/id.ts";
 import type { Split } from "../../log/store.ts";
 import type { VerifyingSuite } from "../../log/suite.ts";
-import { readHead } from "../device-log.ts";
+import { comingAnew } from "../delivery.ts";
+import { keepProof, readHead } from "../device-log.ts";
 import { beginningWith, partOf } from "../key.ts";
 import type { Writing } from "../kv.ts";
 import { beginLog } from "../log-beginning.ts";
@@ -325,20 +326,22 @@ export async function takeApart(
   if (off.kind === "moved") return off;
   await forgetNamed(tx, space, replica);
   if (isOwn) await goOnIn(tx, space, replica, off.branch);
-  if (!isApplied) return off;
+  if (!isApplied) return keepProof(tx, suite, space, split, off);
   const version = applied.version + 1;
   if (isWhole) {
     await begin(tx, space);
     const nothing: AppliedState = { version, vector: new Map(), frontier: [], lamport: 0 };
-    tx.put(stores.applied, space, nothing);
-    return off;
+    tx.put(stores.applied, space, comingAnew(applied, nothing, split));
+    return keepProof(tx, suite, space, split, off);
   }
   if (foundation === undefined) throw new Error("nothing to begin with");
   await beginLogs(tx, suite, space, foundation);
-  tx.put(stores.applied, space, await install(tx, space, foundation, version));
+  const installed = await install(tx, space, foundation, version);
+  tx.put(stores.applied, space, comingAnew(applied, installed, split));
   // Its logs may begin elsewhere than where they were taken apart.
   const [rest, held] = [await readHead(tx, space, replica), await readHead(tx, space, into)];
-  return { kind: "split", rest, branch: held ?? off.branch };
+  const begun = { kind: "split", rest, branch: held ?? off.branch } as const;
+  return keepProof(tx, suite, space, split, begun);
 }
 
 /** Whether all logs are held from their beginning: a branch from its own first entry. */
