@@ -96,6 +96,10 @@ export interface Mix {
   readonly documents: number;
   /** How many are long: many small worlds find more than few large ones in the same time. */
   readonly long: number;
+  /** How much time a short one takes, in which faults strike as often as in all of it. */
+  readonly pace: number;
+  /** In how many of the long ones so much is written that windows fill up. */
+  readonly bulky: number;
   /** In how many of those with several relays they share a store and a bus. */
   readonly sharedStores: number;
   /** In how many of those the bus forgets; 1: in all seeds, which have a shared store then. */
@@ -119,19 +123,23 @@ export interface Mix {
 export const usualMix: Mix = {
   documents: 0.05,
   long: 0.015,
+  pace: 0.6,
+  bulky: 0.1,
   sharedStores: 0.5,
   busForgets: 0.7,
   lonelyDamage: 0.02,
   forks: 0.02,
-  snapshots: 0.02,
+  snapshots: 0.008,
   equivocators: 0.02,
   twoVersions: 0.02,
   without: [],
   often: [],
 };
+/** The seeds as they were when all worlds were longer. */
+export const longerMix: Mix = { ...usualMix, pace: 1, bulky: 0.2, snapshots: 0.02 };
 /** The seeds as they were before bits turned over, profiles were restored and relays shared a store. */
 export const earlyMix: Mix = {
-  ...usualMix,
+  ...longerMix,
   sharedStores: 0,
   busForgets: 0,
   lonelyDamage: 0,
@@ -148,9 +156,9 @@ export function optionsOf(seed: number, mix: Mix = usualMix): Options {
   const dice = new Prng(seed ^ 0x5eed);
   const isLong = dice.chance(mix.long);
   const hasDocuments = dice.chance(mix.documents);
-  const times = isLong ? 1 : haste;
+  const times = isLong ? 1 : haste / mix.pace;
   const older = withNewer(
-    isLong ? longOptions(seed, dice) : shortOptions(seed, dice),
+    isLong ? longOptions(seed, dice, mix.bulky) : shortOptions(seed, dice, mix.pace),
     new Prng(seed ^ 0x1a7e),
     times,
     hasDocuments ? { ...mix, lonelyDamage: 0, snapshots: 0 } : mix,
@@ -181,7 +189,7 @@ function withNewer(options: Options, dice: Prng, times: number, mix: Mix): Optio
   if (dice.chance(mix.lonelyDamage)) return lonely(newer, times);
   if (dice.chance(mix.forks)) {
     const forked = forking(newer, times);
-    return options.seed % 3 === 0 && mix.snapshots > 0 ? forkingWithSnapshots(forked) : forked;
+    return options.seed % 8 === 0 && mix.snapshots > 0 ? forkingWithSnapshots(forked) : forked;
   }
   return dice.chance(mix.snapshots) ? snapshotting(newer) : newer;
 }
@@ -271,7 +279,7 @@ const forkingWithSnapshots = (options: Options): Options => ({
 });
 
 /** A few messages of two or three devices, in a second or two that are full of faults. */
-function shortOptions(seed: number, dice: Prng): Options {
+function shortOptions(seed: number, dice: Prng, pace: number): Options {
   const relays = dice.chance(0.15) ? 2 : 1;
   const tabsMax = dice.pick([1, 2]);
   return {
@@ -284,8 +292,8 @@ function shortOptions(seed: number, dice: Prng): Options {
     latencyMsMax: dice.pick([2, 40, 400]),
     diskMsMax: dice.pick([0, 0, 5, 60]),
     cipherMsMax: dice.pick([0, 0, 0, 30]),
-    faultySeconds: dice.pick([0.5, 1, 1.2]),
-    activeSeconds: 0.5,
+    faultySeconds: pace * dice.pick([0.5, 1, 1.2]),
+    activeSeconds: pace * 0.5,
     writesPerSecond: dice.pick([0.5, 1, 1.5]),
     burst: dice.pick([1, 1, 1, 2]),
     textBytesMax: 16,
@@ -293,14 +301,14 @@ function shortOptions(seed: number, dice: Prng): Options {
     whispersPerSecond: dice.pick([0, 0, 2]),
     documents: false,
     quietSeconds: dice.chance(0.02) ? 130 : 0,
-    faults: someFaults(dice, haste),
+    faults: someFaults(dice, haste / pace),
   };
 }
 
-function longOptions(seed: number, dice: Prng): Options {
+function longOptions(seed: number, dice: Prng, bulkyShare: number): Options {
   const relays = dice.chance(0.4) ? 2 : 1;
   const faults = someFaults(dice, 1);
-  const bulky = dice.chance(0.2);
+  const bulky = dice.chance(bulkyShare);
   const tabsMax = dice.between(1, 3);
   // A frozen leader is robbed after some seconds and wakes up later still.
   const patient = tabsMax > 1 && faults["tab frozen"] > 0;

@@ -73,7 +73,7 @@ export async function run(options: Options, mutant?: Mutant): Promise<Outcome> {
     frames: ground.frames,
     endings: books.endings,
     traceHash: ground.trace.hash,
-    lines: ground.trace.last(Number(process.env.LINES ?? 200)),
+    lines: ground.trace.last(200),
   };
 }
 
