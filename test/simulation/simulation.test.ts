@@ -38,6 +38,7 @@ const pinned: readonly (readonly [number, string, Mix])[] = [
   [511_991, "what both logs had grown by was compared entry by entry", forkingMix],
   [104_003, "a run on its way was held against who had listed another log since", mistrustMix],
   [104_152, "what was written while all was applied anew came before what was shown", mistrustMix],
+  [9_340_005_240, "who came in by a snapshot could not be shown an older branch", usualMix],
   [206_097, "a room that its store did not let read anew never tried again", mistrustMix],
 ];
 

@@ -120,8 +120,12 @@ const kinds: Readonly<Record<OutboxItem["kind"], string>> = {
   note: "Note",
   structure: "List of notes and channels",
   membership: "Members",
-  unreadable: "A change that cannot be read any more",
+  unreadable: "Can no longer be read",
 };
+
+/** What it is about, as far as it can be told. */
+const labelOf = ({ label, kind }: OutboxItem): string =>
+  label || (kind === "unreadable" ? "A change made here" : kinds[kind]);
 
 /** More than this nobody reads; the count is in the heading. */
 const outboxShownMax = 50;
@@ -147,7 +151,7 @@ function Outbox() {
               <li key={item.key} className="sync-line">
                 <Shape of="clock" />
                 <span className="sync-words">
-                  <bdi className="sync-label">{item.label || kinds[item.kind]}</bdi>
+                  <bdi className="sync-label">{labelOf(item)}</bdi>
                   <span className="sync-aside">
                     {kinds[item.kind]}, {agoWords(item.sinceMs, nowMs)}
                   </span>

@@ -11,19 +11,22 @@
  *  3. Of one signer at most `branchesMax` branches are taken. Admissions go one after the other.
  */
 import { equalBytes } from "../bytes/bytes.ts";
-import type { ReplicaId } from "../id/id.ts";
+import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Branch, branchIdOf, holdsItsFirst, signerOf, staysInLog } from "../log/branch.ts";
 import { zeroHash } from "../log/chain.ts";
 import { DamagedEntries } from "../log/damage.ts";
+import type { Run } from "../log/entry.ts";
 import type { LogHead, Split, VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
 import { limits } from "../protocol/limits.ts";
+import { Beneath, type Place } from "./beneath.ts";
 import type { Effects } from "./effects.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Session } from "./session.ts";
 
 export interface BranchesOptions {
   readonly suite: VerifyingSuite;
+  readonly space: SpaceTag;
   readonly holdings: Holdings;
   readonly effects: Effects;
   readonly hashes: (
@@ -47,9 +50,11 @@ export class Branches {
   #admitting: Promise<unknown> = Promise.resolve();
   /** Those that nothing held here shows to be any, and who offered them last. */
   readonly #unshown = new Map<ReplicaId, Session>();
+  readonly #beneath: Beneath;
 
   constructor(options: BranchesOptions) {
     this.#options = options;
+    this.#beneath = new Beneath(options.suite, options.space);
   }
 
   /** The branch that is held as another log, and that this run of a log goes on as. */
@@ -129,8 +134,33 @@ export class Branches {
       if (session !== undefined) this.#options.suspect(session, head.replica);
       return false;
     }
-    if (!isShown && session !== undefined) this.#unshown.set(replica, session);
+    if (!isShown && session !== undefined) {
+      this.#unshown.set(replica, session);
+      for (const head of kin) await this.#askBeneath(session, head, branch, before);
+    }
     return isShown;
+  }
+
+  /** The log may begin here behind where the branch left it. */
+  async #askBeneath(session: Session, head: LogHead, { seq }: Branch, before: Uint8Array) {
+    const { replica: log, from } = head;
+    if (from <= seq || (head.branch?.seq ?? 0) > seq) return;
+    const base = await this.#baseOf(head);
+    if (base !== undefined) this.#beneath.ask(session, { log, seq, from, before, base });
+  }
+
+  /** The hash before the first entry that is held. */
+  async #baseOf({ replica, from }: LogHead): Promise<Uint8Array | undefined> {
+    if (from === 1) return zeroHash;
+    const [base] = await this.#options.hashes(replica, from - 1, from - 1);
+    return base;
+  }
+
+  /** Whether the run was asked for to see what lies beneath where the log begins here. */
+  looksBeneath(session: Session, run: Run): boolean {
+    if (!this.#beneath.awaits(session, run)) return false;
+    if (this.#beneath.look(run)) this.#askAgain(signerOf(run));
+    return true;
   }
 
   /** What to move to the branch that has just begun, and came into another log at the same time. */
@@ -144,9 +174,14 @@ export class Branches {
   }
 
   /** The entry of that log at the seq where a branch begins, and the hash before it. */
-  async #placeIn({ replica, branch }: LogHead, { seq }: Branch) {
+  async #placeIn(head: LogHead, { seq }: Branch): Promise<Place | undefined> {
+    const { replica, from, branch } = head;
     // What a branch begins with before its own first entry is another log's.
     if ((branch?.seq ?? 0) > seq) return undefined;
+    if (from > seq) {
+      const base = await this.#baseOf(head);
+      return base && this.#beneath.place({ log: replica, seq, base });
+    }
     const hashes = await this.#options.hashes(replica, Math.max(1, seq - 1), seq);
     const [before, hash] = seq === 1 ? [zeroHash, hashes[0]] : hashes;
     return before === undefined || hash === undefined ? undefined : { before, hash };

@@ -162,6 +162,7 @@ export class Exchange implements SessionOwner, IntakeHost {
       this.hashes(replica, first, last);
     this.#branches = new Branches({
       suite,
+      space,
       holdings,
       effects,
       hashes,
@@ -456,6 +457,10 @@ export class Exchange implements SessionOwner, IntakeHost {
   }
 
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean {
+    if (this.#branches.looksBeneath(session, run)) {
+      session.runNotCompared(run.replica, lastSeq(run));
+      return true;
+    }
     if (this.#forks?.awaits(session, run) !== true) return false;
     this.effects.start(
       this.#forks.look(session, publicKey, run),

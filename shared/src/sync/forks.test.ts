@@ -122,6 +122,19 @@ async function holdBranch(
   return replica;
 }
 
+/** Of a log nothing is held up to the end of `run`. */
+async function beginAt(
+  party: TestParty,
+  { pair: { publicKey }, replica }: Author,
+  run: VerifiedRun,
+): Promise<void> {
+  const hash = run.hashes.at(-1) ?? run.previous;
+  const seq = run.first + run.entries.length - 1;
+  const [begun] = await party.store.begin(tag, [{ replica, publicKey, seq, hash }]);
+  if (begun?.kind !== "begun") throw new Error("another log is held");
+  party.exchange.began(begun.head);
+}
+
 /** A disk takes a while. */
 class SlowStore extends MemoryLogStore {
   override async append(...of: Parameters<MemoryLogStore["append"]>) {
@@ -473,6 +486,46 @@ describe("forks heal:", () => {
     expect(held(relay)).toEqual(held(device));
     expect(held(device)).toHaveLength(2);
   });
+
+  it("a branch that has left the log beneath where that begins here", async () => {
+    const env = newEnv();
+    const { one, two, runs, replica } = await copies([3]);
+    const [stays, goes] = await smaller(one, two, 900);
+    const writer = stays.hashes.at(-1) === one.hash ? one : two;
+    const [beneath, more] = [await writer.write(900), await writer.write(2)];
+    const [relay, device] = [new TestParty("relay", env), new TestParty("device", env)];
+    await holdAll(relay, [...runs, stays, beneath, more]);
+    const branch = await holdBranch(relay, goes, replica);
+    await beginAt(device, writer, beneath);
+    await holdAll(device, [more]);
+    device.connect(relay);
+    await until([device, relay]);
+    expect(held(device)).toEqual(held(relay));
+    expect(device.exchange.holdings.head(branch)).toMatchObject({ from: 4, to: 903 });
+    expect([...device.endings, ...relay.endings]).toEqual([]);
+  });
+
+  it.each(["entries of the log itself", "shown by another log"])(
+    "nothing beneath where a log begins is taken for a branch that is not shown: %s",
+    async (what) => {
+      const env = newEnv();
+      const { one, two, runs, replica } = await copies([3]);
+      const three = new Author(one.pair);
+      [three.seq, three.hash] = [one.seq, one.hash];
+      const own = await three.write(4);
+      const [stays, goes] = await smaller(one, two, 4);
+      const [log, listed] = what === "shown by another log" ? [stays, goes] : [own, own];
+      const [liar, device] = [new TestParty("device", env), new TestParty("relay", env)];
+      await holdAll(liar, [...runs, log]);
+      await holdBranch(liar, listed, replica);
+      await beginAt(device, three, own);
+      const before = held(device);
+      liar.connect(device);
+      await until([device, liar]);
+      expect(held(device)).toEqual(before);
+      expect(device.endings).toEqual([]);
+    },
+  );
 
   it("a branch that has forked above is not left without an entry of its own", async () => {
     const env = newEnv();
