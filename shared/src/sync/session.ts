@@ -18,16 +18,18 @@ import { isMalformed } from "../bytes/malformed.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
 import { type Branch, ifBranch } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
-import type { LogHead, StoredRegister } from "../log/store.ts";
+import type { StoredRegister } from "../log/store.ts";
 import { runOfFrame } from "../protocol/codec.ts";
 import { type Code, codeOfFault, codes } from "../protocol/codes.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Frame, HeadRow, Mode } from "../protocol/messages.ts";
+import { BlobAnswers } from "./blob-answers.ts";
 import { type BlobAnswer, BlobLine, type BlobRequest, type BlobShelf } from "./blob-line.ts";
 import { BranchWords } from "./branch-words.ts";
 import { Comparison, type Listed } from "./comparison.ts";
 import type { Connection, Ending, LogNumbers } from "./connection.ts";
-import { type Cursor, Cursors } from "./cursors.ts";
+import { Cursors } from "./cursors.ts";
+import { Divergence } from "./divergence.ts";
 import type { Effects } from "./effects.ts";
 import { flowBytes, Received } from "./flow.ts";
 import type { Holdings } from "./holdings.ts";
@@ -143,17 +145,10 @@ export class Session implements RunSource, Suspect {
 
   readonly #registers: RegisterLine;
   readonly #blobs: BlobLine;
-  /** Their requests about blobs that are being answered. */
-  #serving = 0;
+  readonly #answers: BlobAnswers;
+  readonly #divergence: Divergence;
 
   #lastEntryAtMs: number;
-  readonly #divergent = new Map<ReplicaId, number>();
-  /** How often a run of theirs did not continue what both hold. */
-  readonly #contradictions = new Map<ReplicaId, number>();
-  /** Their questions for hashes that the store is answering. */
-  #telling = 0;
-  /** Forks they have told of, with which our entries are being compared. */
-  #forksHeard = 0;
 
   constructor(options: SessionOptions) {
     this.connection = options.connection;
@@ -199,7 +194,7 @@ export class Session implements RunSource, Suspect {
         onKnown: () => this.#follow(),
         onListed: (listed) => owner.onListed(this, listed),
         onTheyHoldMore: (rows) => owner.onTheyHoldMore(this, rows),
-        onForked: (replica, seq, theirHash) => this.#forked(replica, seq, theirHash),
+        onForked: (replica, seq, theirHash) => this.#divergence.forked(replica, seq, theirHash),
         onStored: (replica, seq) => owner.onStored(this, replica, seq),
       },
       nowMs: () => connection.env.clock.now(),
@@ -212,6 +207,31 @@ export class Session implements RunSource, Suspect {
     this.#blobs = new BlobLine({
       nowMs: () => connection.env.clock.now(),
       send: (request, number) => this.#askForBlob(request, number),
+    });
+    this.#answers = new BlobAnswers({
+      mySpace: this.mySpace,
+      shelf: owner.shelf,
+      effects: owner.effects,
+      mayKeep: options.mayAppend,
+      isClosed: () => this.isClosed,
+      send: (frame) => connection.send(frame),
+      onTooMany: () => connection.end(codes.tooFast, "too many requests for blobs", 1_000),
+      onFailed: (code) => this.leave(code, 0, "the store does not answer"),
+    });
+    this.#divergence = new Divergence({
+      mySpace: this.mySpace,
+      holdings: owner.holdings,
+      cursors: this.#cursors,
+      sending: this.#sending,
+      effects: owner.effects,
+      hashes: (replica, first, last) => owner.hashes(replica, first, last),
+      hasForked: (log) => owner.hasForked(log),
+      isClosed: () => this.isClosed,
+      send: (frame) => connection.send(frame),
+      compare: () => this.compare(),
+      onFork: (replica, seq, theirHash) => owner.onFork(this, replica, seq, theirHash),
+      onWrong: (replica) => this.runRefused(replica, "chain or signature is wrong"),
+      onTooMany: () => this.#tooManyQuestions(),
     });
     this.#registers = new RegisterLine({
       send: ({ publicKey, bytes: register }) =>
@@ -424,8 +444,7 @@ export class Session implements RunSource, Suspect {
     this.#comparison.close();
     this.#registers.close();
     this.#blobs.close();
-    this.#divergent.clear();
-    this.#contradictions.clear();
+    this.#divergence.clear();
     this.#branches.clear();
     this.theirLogNumbers.clear();
     this.#owner.onClosed(this);
@@ -494,16 +513,13 @@ export class Session implements RunSource, Suspect {
   runDiverges(replica: ReplicaId, heldTo: number): void {
     if (this.isClosed) return;
     this.#received.release(replica, Number.POSITIVE_INFINITY);
-    if (this.#divergent.has(replica) || this.#divergent.size >= limits.wantsMax) return;
-    // Who is right is told by the hash at the last seq both hold.
-    this.#divergent.set(replica, heldTo);
-    this.#ask(replica, heldTo, heldTo, "hashes");
+    this.#divergence.diverges(replica, heldTo);
   }
 
   runForks(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
     if (this.isClosed) return;
     this.#received.release(replica, Number.POSITIVE_INFINITY);
-    this.#forked(replica, seq, theirHash);
+    this.#divergence.forked(replica, seq, theirHash);
   }
 
   runMissing(replica: ReplicaId, from: number): void {
@@ -557,13 +573,10 @@ export class Session implements RunSource, Suspect {
     return this.#branches.theirs.get(replica)?.start;
   }
 
-  runOfBranch(replica: ReplicaId, { seq, hash }: Branch): void {
+  runOfBranch(replica: ReplicaId, branch: Branch): void {
     if (this.isClosed) return;
     this.#received.release(replica, Number.POSITIVE_INFINITY);
-    const cursor = this.#cursors.of(replica);
-    if (cursor.forked) return;
-    this.#setForked(cursor, replica);
-    this.connection.send({ type: "fork", space: this.mySpace, replica, seq, hash });
+    this.#divergence.isOfBranch(replica, branch);
   }
 
   /** Both hold branches of it, as far as is known. */
@@ -588,11 +601,9 @@ export class Session implements RunSource, Suspect {
   /** The log is taken apart here: what both hold of it has to be listed anew. */
   takenApart(replica: ReplicaId): void {
     if (this.isClosed) return;
-    this.#setForked(this.#cursors.of(replica), replica);
+    this.#divergence.takenApart(replica);
     this.#comparison.forget(replica);
     this.#received.release(replica, Number.POSITIVE_INFINITY);
-    // What is answered now was asked about what stood here before.
-    this.#divergent.delete(replica);
   }
 
   // Frames
@@ -661,18 +672,18 @@ export class Session implements RunSource, Suspect {
       case "want":
         return this.#onWant(frame);
       case "hashes":
-        return this.#onHashes(frame);
+        return this.#divergence.onHashes(frame);
       case "fork":
-        return this.#onFork(frame);
+        return this.#divergence.onFork(frame);
       case "register":
         return this.#owner.onRegister(this, frame.publicKey, frame.register);
       case "whisper":
         return this.#owner.onWhisper(this, frame.publicKey, frame.whisper);
       case "keep":
       case "get":
-        return this.#serve(frame);
+        return this.#answers.answer(frame);
       case "blob":
-        return frame.isAnswer ? this.#onBlobAnswer(frame) : this.#serve(frame);
+        return frame.isAnswer ? this.#onBlobAnswer(frame) : this.#answers.answer(frame);
       case "lacking":
       case "kept":
         return this.#onBlobAnswer(frame);
@@ -693,43 +704,6 @@ export class Session implements RunSource, Suspect {
     this.connection.end(codes.outOfTurn, "an answer to no question");
   }
 
-  #serve(frame: Of<"keep"> | Of<"get"> | Of<"blob">): void {
-    if (this.#serving >= limits.blobRequestsMax) {
-      return this.connection.end(codes.tooFast, "too many requests for blobs", 1_000);
-    }
-    this.#serving++;
-    const answer = this.#answerTo(frame);
-    const served = (send: () => void): void => {
-      this.#serving--;
-      if (!this.isClosed) send();
-    };
-    this.#owner.effects.start(
-      answer,
-      (reply) => served(() => this.connection.send(reply)),
-      // They ask again in another session, when the store may be well.
-      () => served(() => this.leave(codes.unavailable, 0, "the store does not answer")),
-    );
-  }
-
-  async #answerTo(frame: Of<"keep"> | Of<"get"> | Of<"blob">): Promise<Frame> {
-    const { shelf } = this.#owner;
-    const { request } = frame;
-    const space = this.mySpace;
-    switch (frame.type) {
-      case "keep":
-        return { type: "lacking", space, request, blobs: await shelf.keep(frame.blobs) };
-      case "get": {
-        const bytes = await shelf.get(frame.blob);
-        if (bytes === undefined) return { type: "lacking", space, request, blobs: [frame.blob] };
-        return { type: "blob", space, request, isAnswer: true, bytes };
-      }
-      case "blob": {
-        const code = this.#mayAppend ? await shelf.put(frame.bytes.slice()) : codes.forbidden;
-        return { type: "kept", space, request, code };
-      }
-    }
-  }
-
   #follow(): void {
     this.#state = "following";
     this.#owner.onCompared(this);
@@ -738,13 +712,13 @@ export class Session implements RunSource, Suspect {
 
   #onWant(frame: Of<"want">): void {
     const { replica, first, last, form } = frame;
-    if (form === "hashes") return this.#tellHashes(frame);
+    if (form === "hashes") return this.#divergence.tell(frame);
     const cursor = this.#cursors.of(replica);
     // Who looks for a fork may have written on since their list came.
     const isSearch = cursor.forked && first === last && last <= this.#owner.holdings.to(replica);
     if (last <= cursor.theirs || isSearch) {
       if (this.#sending.lend(replica, first, last) === "lending") return;
-      return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
+      return this.#tooManyQuestions();
     }
     // Of another branch than theirs they are told only what they hold as well.
     if (cursor.forked) return;
@@ -755,95 +729,10 @@ export class Session implements RunSource, Suspect {
     this.#sending.offerFromStore(replica);
   }
 
-  #tellHashes({ replica, first, last }: Of<"want">): void {
-    if (this.#telling >= limits.wantsMax) {
-      return this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
-    }
-    this.#telling++;
-    const tell = (hashes: readonly Uint8Array[]): void => {
-      this.#telling--;
-      if (this.isClosed) return;
-      this.connection.send({ type: "hashes", space: this.mySpace, replica, first, hashes });
-    };
-    const end = Math.min(last, first + hashesTold - 1);
-    // What the store does not give is as good as not held: they compare again.
-    this.#owner.effects.start(this.#owner.hashes(replica, first, end), tell, () => tell([]));
-  }
-
-  #onHashes(frame: Of<"hashes">): void {
-    const { replica, first, hashes } = frame;
-    const asked = this.#divergent.get(replica);
-    if (asked === undefined || asked !== first) return;
-    this.#divergent.delete(replica);
-    const ours = this.#owner.holdings.head(replica);
-    const theirs = hashes[0];
-    if (theirs === undefined || ours === undefined || ours.to !== first) {
-      // Either side has moved on: compare again.
-      this.compare();
-    } else if (equalBytes(theirs, ours.hash)) {
-      this.#contradicted(replica, ours);
-    } else this.#forked(replica, first, theirs.slice());
-  }
-
-  /** Their run does not continue the entry that both hold: wrong, unless it was sent of another branch. */
-  #contradicted(replica: ReplicaId, ours: LogHead): void {
-    const times = (this.#contradictions.get(replica) ?? 0) + 1;
-    this.#contradictions.set(replica, times);
-    // Set aside until both list it anew.
-    if (this.#owner.hasForked(ours)) this.#setForked(this.#cursors.of(replica), replica);
-    else if (times < contradictionsMax) this.compare();
-    else this.runRefused(replica, "chain or signature is wrong");
-  }
-
-  #forked(replica: ReplicaId, seq: number, theirHash: Uint8Array): void {
-    const cursor = this.#cursors.of(replica);
-    if (cursor.forked) return;
-    this.#setForked(cursor, replica);
-    const ours = this.#owner.holdings.head(replica);
-    if (ours !== undefined) {
-      this.connection.send({
-        type: "fork",
-        space: this.mySpace,
-        replica,
-        seq: ours.to,
-        hash: ours.hash,
-      });
-    }
-    this.#owner.onFork(this, replica, seq, theirHash);
-  }
-
-  #onFork({ replica, seq, hash }: Of<"fork">): void {
-    const cursor = this.#cursors.of(replica);
-    const theirs = hash.slice();
-    this.#setForked(cursor, replica);
-    this.#owner.onFork(this, replica, seq, theirs);
-    const isHeld = this.#owner.holdings.head(replica) !== undefined;
-    if (!isHeld || seq <= cursor.theirs || this.#forksHeard >= limits.wantsMax) return;
-    this.#forksHeard++;
-    const compared = ([ours]: readonly Uint8Array[]): void => {
-      this.#forksHeard--;
-      // The same entry is one that they hold in a branch, and not in this log.
-      if (this.isClosed || !cursor.forked || (ours && equalBytes(ours, theirs))) return;
-      cursor.theirs = Math.max(cursor.theirs, seq);
-      this.#owner.onFork(this, replica, seq, theirs);
-    };
-    // Damage is asked for; the next comparison tells.
-    this.#owner.effects.start(this.#owner.hashes(replica, seq, seq), compared, () => {
-      this.#forksHeard--;
-    });
-  }
-
-  #setForked(cursor: Cursor, replica: ReplicaId): void {
-    cursor.forked = true;
-    cursor.stored = 0;
-    // Nobody will confirm what was sent of our branch.
-    this.#sending.landed(replica, Number.POSITIVE_INFINITY);
+  #tooManyQuestions(): void {
+    this.connection.end(codes.tooLarge, `${limits.wantsMax} questions at a time`);
   }
 }
 
-/** Somebody who has taken a log apart says something else of it once, and while that is on its way twice. */
-const contradictionsMax = 3;
 /** Logs one session may speak of: those of a full space, those it never had, and a page of rows. */
 const cursorsMax = 3 * limits.logsMax;
-/** Hashes in one answer: those of a run. */
-const hashesTold = 1_024;
