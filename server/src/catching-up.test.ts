@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { limits } from "@skein/shared/protocol/limits.ts";
 import { ana, ben, names, register, spaceA, TestLog } from "@skein/shared/log/test-log.contract.ts";
-import type { VerifiedRun } from "@skein/shared/log/store.ts";
+import type { LogHead, VerifiedRun } from "@skein/shared/log/store.ts";
 import { Effects } from "@skein/shared/sync/effects.ts";
 import { Exchange, type ExchangeHost } from "@skein/shared/sync/exchange.ts";
 import { CatchingUp, Turns } from "./catching-up.ts";
@@ -14,8 +14,25 @@ const settle = async () => {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** The same store, of which calls of that name wait until they are let go, once they have their answers. */
+function holding(store: MemoryRelayStore, name: "registers" | "hashes") {
+  let letGo = (): void => {};
+  const held = new Proxy(store, {
+    get: (target, property) => {
+      const verb: unknown = Reflect.get(target, property);
+      if (typeof verb !== "function") return verb;
+      return async (...args: unknown[]) => {
+        const answer: unknown = await Reflect.apply(verb, target, args);
+        if (property === name) await new Promise<void>((resolve) => (letGo = resolve));
+        return answer;
+      };
+    },
+  });
+  return { held, letGo: () => letGo() };
+}
+
 /** A room's exchange without sessions, over what the store held when it was read. */
-async function room(store: MemoryRelayStore, turn = turns()) {
+async function room(store: MemoryRelayStore, turn = turns(), lookedAt = store) {
   const failures: unknown[] = [];
   const host = new Proxy({} as ExchangeHost, {
     get: (_, event) => (error: unknown) => {
@@ -48,7 +65,7 @@ async function room(store: MemoryRelayStore, turn = turns()) {
     heldElsewhere(run);
   };
   const catchingUp = new CatchingUp({
-    ...{ tag: spaceA, store, exchange, turns: turn },
+    ...{ tag: spaceA, store: lookedAt, exchange, turns: turn },
     onFailed: (error) => failures.push(error),
   });
   const look = async () => {
@@ -162,6 +179,48 @@ describe("a room that looks at the store", () => {
     await look();
     expect(catchingUp.isBehind).toBe(false);
     expect(exchange.holdings.to(ana)).toBe(2);
+  });
+
+  test("does not bring back a log that was taken apart while it looked", async () => {
+    const store = new MemoryRelayStore();
+    const log = new TestLog(ana);
+    await store.append(spaceA, [log.run(4)]);
+    const { held, letGo } = holding(store, "registers");
+    const { exchange, catchingUp, look } = await room(store, turns(), held);
+    await look();
+    const branch = { signer: ana, seq: 3, hash: log.hashAt(3) };
+    const off = await store.split(spaceA, { replica: ana, branch, into: ben });
+    if (off.kind !== "split") throw new Error("it was not taken apart");
+    exchange.tookApart(ana, off);
+    letGo();
+    await settle();
+    expect([...exchange.holdings.logs.values()]).toEqual(await store.heads(spaceA));
+    expect(catchingUp.isBehind).toBe(true);
+  });
+
+  test("does not follow a log that was taken apart while it read on", async () => {
+    const store = new MemoryRelayStore();
+    const log = new TestLog(ana);
+    await store.append(spaceA, [log.run(1)]);
+    const theirs = log.fork();
+    await store.append(spaceA, [log.run(1)]);
+    const { held, letGo } = holding(store, "hashes");
+    const { exchange, catchingUp, look } = await room(store, turns(), held);
+    await store.append(spaceA, [log.run(2)]);
+    await look();
+    theirs.run(2);
+    const branch = { signer: ana, seq: 2, hash: log.hashAt(2) };
+    const proof = theirs.slice(2, 3);
+    const off = await store.split(spaceA, { replica: ana, branch, into: ben, proof });
+    if (off.kind !== "split" || off.proven === undefined) throw new Error("not taken apart");
+    exchange.tookApart(ana, off);
+    exchange.holdings.setHead(off.proven);
+    letGo();
+    await settle();
+    const sorted = (heads: Iterable<LogHead>) =>
+      [...heads].map(({ to, hash }) => `${to} ${Buffer.from(hash).toString("hex")}`).sort();
+    expect(sorted(exchange.holdings.logs.values())).toEqual(sorted(await store.heads(spaceA)));
+    expect(catchingUp.isBehind).toBe(true);
   });
 
   test("takes in nothing after it was closed", async () => {

@@ -104,19 +104,20 @@ export class CatchingUp {
   /** Whether nothing stood in the way. */
   async #takeIn(): Promise<boolean> {
     const { exchange, store, tag } = this.#options;
-    // What is held only grows while the store is read, or is taken apart, which says so itself.
-    const before = [...exchange.holdings.logs.values()];
+    const before = new Map(exchange.holdings.logs);
     const [heads, registers] = await Promise.all([store.heads(tag), store.registers(tag)]);
     if (this.#closed) return true;
     for (const register of registers) exchange.ownRegister(register);
 
-    const apart = takenApart(before, heads);
+    const apart = takenApart(before.values(), heads);
     let isElsewhere = false;
     let isWhole = true;
     for (const head of heads) {
       if (apart.has(signerOf(head))) continue;
       const held = exchange.holdings.head(head.replica);
-      if (held === undefined && head.branch === undefined && head.from === 1) {
+      // What came meanwhile, or was taken apart, the store may not have said.
+      if (held !== before.get(head.replica)) isWhole &&= held !== undefined && held.to >= head.to;
+      else if (held === undefined && head.branch === undefined && head.from === 1) {
         exchange.ownHeld(head);
       } else if (held === undefined || held.from < head.from) {
         exchange.began(head);
@@ -146,6 +147,7 @@ export class CatchingUp {
       const from = Math.max(1, held.to);
       const stored = await store.hashes(tag, replica, from, lastSeq(run));
       if (this.#closed) return "whole";
+      if (exchange.holdings.head(replica) !== held) return "moved";
       const previous = held.to === 0 ? zeroHash : stored[0];
       const hashes = held.to === 0 ? stored : stored.slice(1);
       if (previous === undefined || hashes.length !== run.entries.length) return "moved";
@@ -155,13 +157,17 @@ export class CatchingUp {
         ...{ publicKey, previous, hashes },
       });
     }
+    const held = exchange.holdings.head(replica);
+    const [stored] = await store.hashes(tag, replica, head.to, head.to);
+    const isThere = stored !== undefined && equalBytes(stored, head.hash);
+    if (this.#closed || !isThere || exchange.holdings.head(replica) !== held) return "moved";
     exchange.ownHeld(head);
     return "whole";
   }
 }
 
 /** Signers of whose logs something was held that the store does not hold as such, or not any more. */
-function takenApart(before: readonly LogHead[], heads: readonly LogHead[]): Set<ReplicaId> {
+function takenApart(before: Iterable<LogHead>, heads: readonly LogHead[]): Set<ReplicaId> {
   const stored = new Map(heads.map((head) => [head.replica, head]));
   const apart = new Set<ReplicaId>();
   for (const held of before) {

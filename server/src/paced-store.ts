@@ -32,7 +32,13 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
       return store.append(space, runs);
     },
     begin: (space, bases) => store.begin(space, bases),
-    split: (space, split) => store.split(space, split),
+    async split(space, { proof, ...split }) {
+      if (proof === undefined) return store.split(space, split);
+      const bytes = entryCost(proof.entries.length, bodyBytes(proof));
+      // What shows the fork comes again from whoever holds it.
+      const isTooFast = (await waitOf(limiter, space, bytes)) > 0;
+      return store.split(space, isTooFast ? split : { ...split, proof });
+    },
     read: (space, replica, first, bytesMax) => store.read(space, replica, first, bytesMax),
     hashes: (space, replica, first, last) => store.hashes(space, replica, first, last),
     registers: (space) => store.registers(space),

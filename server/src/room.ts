@@ -198,6 +198,7 @@ export class Room implements ExchangeHost {
     this.#publish({ kind: "split", signer: signerOf(branch) });
   }
 
+  onFound(): void {}
   onHole(): void {}
   onMended(): void {}
 

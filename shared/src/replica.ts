@@ -208,6 +208,7 @@ export class Replica implements ExchangeHost {
         hashes: (replica, first, last) => store.hashes(tag, replica, first, last),
         repair: (run) => store.repair(tag, run),
         readSpares: (replica, first, last) => store.readSpares(tag, replica, first, last),
+        heads: () => store.heads(tag),
         split: (split) => this.#takeApart(split),
         putRegisters: (registers) => store.putRegisters(tag, registers),
       },
@@ -413,6 +414,11 @@ export class Replica implements ExchangeHost {
     this.#ownLog = log;
     this.exchange.ownLogs.add(log);
     this.#options.host.onSplit(left, log);
+  }
+
+  onFound(head: LogHead): void {
+    this.#know(head);
+    this.#load(head.replica);
   }
 
   onSplit(replica: ReplicaId, { branch }: LogsSplit): void {

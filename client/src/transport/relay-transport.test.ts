@@ -116,6 +116,7 @@ async function spaceAccess(tag: SpaceTag): Promise<SpaceAccess> {
       onStored: quiet,
       onCompared: quiet,
       onFork: quiet,
+      onFound: quiet,
       onSplit: quiet,
       onHole: quiet,
       onMended: quiet,

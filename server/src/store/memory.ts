@@ -127,7 +127,9 @@ export class MemoryRelayStore implements RelayStore {
   split(space: SpaceTag, split: Split): Promise<SplitOff> {
     return this.#inOrder(async () => {
       const before = await this.#cost(space);
-      const outcome = await this.#logs.split(space, this.#withRoom(space, split));
+      const { proof, ...apart } = split;
+      const off = await this.#logs.split(space, apart);
+      const outcome = off.kind === "split" ? await this.#withProof(space, off, proof) : off;
       if (outcome.kind === "split") {
         const counters = this.#space(space);
         const after = await this.#cost(space);
@@ -144,11 +146,19 @@ export class MemoryRelayStore implements RelayStore {
     });
   }
 
-  /** Without the proof, where that might not fit. */
-  #withRoom(space: SpaceTag, { proof, ...split }: Split): Split {
-    if (proof === undefined) return split;
-    const cost = entryCost(proof.entries.length, bodyBytes(proof));
-    return mayGrow(this.#bounds, this.#space(space), cost, 0) ? { ...split, proof } : split;
+  /** Unless there is no room for it. */
+  async #withProof(
+    space: SpaceTag,
+    off: Extract<SplitOff, { kind: "split" }>,
+    proof: VerifiedRun | undefined,
+  ): Promise<SplitOff> {
+    if (proof === undefined) return off;
+    const news = lastSeq(proof) - (off.rest?.to ?? beginsAfter(proof));
+    const fresh = { entries: proof.entries.slice(Math.max(0, proof.entries.length - news)) };
+    const cost = entryCost(fresh.entries.length, bodyBytes(fresh));
+    if (!mayGrow(this.#bounds, this.#space(space), cost, 0)) return off;
+    const [kept] = await this.#logs.append(space, [proof]);
+    return kept?.kind === "held" ? { ...off, proven: kept.head } : off;
   }
 
   async read(
@@ -368,7 +378,6 @@ export class MemoryRelayStore implements RelayStore {
     return done;
   }
 
-  /** What would go if the log began after `base`. */
   /** What all entries of a space count for. */
   async #cost(space: SpaceTag): Promise<{ readonly entries: number; readonly bytes: number }> {
     const cost = { entries: 0, bytes: 0 };
@@ -380,6 +389,7 @@ export class MemoryRelayStore implements RelayStore {
     return cost;
   }
 
+  /** What would go if the log began after `base`. */
   async #heldUpTo(space: SpaceTag, { replica, seq }: LogBase) {
     const heads = await this.#logs.heads(space);
     const head = heads.find((each) => each.replica === replica);

@@ -234,7 +234,8 @@ export function comingAnew(before: AppliedState, begun: AppliedState, split?: Sp
   for (const { replica, seq } of before.frontier) {
     const isOfBranch = replica === split?.replica && seq >= split.branch.seq;
     const log = isOfBranch ? split.into : replica;
-    if (seq > (begun.vector.get(log) ?? 0)) frontier.set(log, seq);
+    const known = Math.max(begun.vector.get(log) ?? 0, frontier.get(log) ?? 0);
+    if (seq > known) frontier.set(log, seq);
   }
   return {
     ...begun,

@@ -21,7 +21,7 @@ import {
 } from "../log/branch.ts";
 import type { Env } from "../env.ts";
 import type { EpochId, ReplicaId, SpaceTag } from "../id/id.ts";
-import { type Entry, lastSeq, type Run } from "../log/entry.ts";
+import { bodyBytes, type Entry, lastSeq, type Run } from "../log/entry.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import { DamagedEntries, type Repaired } from "../log/damage.ts";
 import { isRefusal } from "../log/refusal.ts";
@@ -81,6 +81,8 @@ export interface ExchangeHost {
   onFork(session: Session, replica: ReplicaId, seq: number, theirHash: Uint8Array): void;
   /** A log was taken apart, here: its rest and its branch are held as two logs now. */
   onSplit(replica: ReplicaId, off: LogsSplit): void;
+  /** The store holds other entries of a log than was known: another party of it wrote them. */
+  onFound(head: LogHead): void;
   onListed(session: Session, listed: Listed): void;
   onTruncate(session: Session, frame: Extract<Frame, { type: "truncate" }>): void;
   onInvite(session: Session, frame: Extract<Frame, { type: "invite" | "uninvite" }>): void;
@@ -177,7 +179,8 @@ export class Exchange implements SessionOwner, IntakeHost {
     const split = (apart: Split, proof: VerifiedRun) => this.#takeApart(apart, proof);
     const common = (suspect: Suspect, publicKey: Uint8Array, run: Run) => {
       if (suspect instanceof Session && !suspect.isClosed) {
-        this.#intake.offer(suspect, publicKey, run);
+        // They may have listed another log while it was looked at.
+        this.#intake.offer(suspect, publicKey, run, outdated);
       }
     };
     const stale = (signer: ReplicaId) => this.splitElsewhere(signer);
@@ -323,7 +326,8 @@ export class Exchange implements SessionOwner, IntakeHost {
       }
       this.#publicKeys.set(run.replica, publicKey);
     }
-    const offer = () => this.#intake.offer(session, publicKey, run);
+    const listings = session.listingsOf(run.replica);
+    const offer = () => this.#intake.offer(session, publicKey, run, listings);
     if (!this.mendsWith(session, publicKey, run, offer)) offer();
   }
 
@@ -519,35 +523,35 @@ export class Exchange implements SessionOwner, IntakeHost {
     });
   }
 
-  onStoreDiffers(run: Run): void {
-    this.splitElsewhere(signerOf(run));
-  }
-
   async #reread(signer: ReplicaId): Promise<void> {
     const before = new Map(this.holdings.logs);
     const heads = await this.#options.store.heads?.();
     if (heads === undefined || this.effects.closed) return;
     const stored = new Map(heads.map((head) => [head.replica, head]));
-    const own = (head: LogHead) => {
-      if (signerOf(head) !== signer) return false;
-      // What has come while the store was read may not be in it: it is read again.
-      const isOld = this.holdings.head(head.replica) !== before.get(head.replica);
-      if (isOld) this.#rereading.set(signer, "again");
-      return !isOld;
-    };
-    const changed = new Set([signer]);
-    for (const { replica } of [...this.holdings.logs.values()].filter(own)) {
-      if (stored.has(replica)) continue;
-      this.holdings.removeLog(replica);
+    const logs = [...before.values(), ...this.holdings.logs.values(), ...heads]
+      .filter((head) => signerOf(head) === signer)
+      .map(({ replica }) => replica);
+    const changed = new Set<ReplicaId>();
+    for (const replica of new Set(logs)) {
+      const [held, head] = [this.holdings.head(replica), stored.get(replica)];
+      if (held !== before.get(replica)) {
+        // What has come while the store was read may not be in it: it is read again.
+        this.#rereading.set(signer, "again");
+        continue;
+      }
+      if (isSameHead(held, head)) continue;
       changed.add(replica);
+      if (head === undefined) this.holdings.removeLog(replica);
+      else {
+        this.holdings.setHead(head);
+        this.#intake.rewound(replica);
+        this.#options.host.onFound(head);
+      }
     }
-    for (const head of heads.filter(own)) {
-      if (isSameHead(this.holdings.head(head.replica), head)) continue;
-      this.holdings.setHead(head);
-      this.#intake.rewound(head.replica);
-      changed.add(head.replica);
+    if (changed.size === 0) return;
+    for (const session of this.sessions) {
+      for (const log of changed.add(signer)) session.takenApart(log);
     }
-    for (const session of this.sessions) for (const log of changed) session.takenApart(log);
     this.compare();
   }
 
@@ -559,31 +563,47 @@ export class Exchange implements SessionOwner, IntakeHost {
   async #reachingBack(proof: VerifiedRun): Promise<VerifiedRun> {
     const { replica, first } = proof;
     const { from = first } = this.holdings.head(replica) ?? {};
-    let start = Math.max(from, lastSeq(proof) + 1 - limits.runEntriesMax);
-    let entries: readonly Entry[] = [];
+    const earliest = Math.max(from, lastSeq(proof) + 1 - limits.runEntriesMax);
+    if (earliest >= first) return proof;
     try {
-      for (let next = start; next < first;) {
-        const run = await this.read(replica, next, limits.runBytesMax);
-        if (run === undefined) return proof;
-        // Each piece ends at a head, so that the last one has all there is behind one.
-        [start, entries] = [next, run.entries.slice(0, first - next)];
-        next = lastSeq(run) + 1;
-      }
-      if (entries.length === 0) return proof;
+      const piece = await this.#behindHead(replica, earliest, first);
+      if (piece === undefined) return proof;
+      const entries = [...piece.entries, ...proof.entries];
+      if (bodyBytes({ entries }) > limits.runBytesMax) return proof;
+      const start = piece.first;
       const hashes = await this.hashes(replica, Math.max(1, start - 1), first - 1);
       const previous = start === 1 ? zeroHash : hashes[0];
       const common = start === 1 ? hashes : hashes.slice(1);
-      if (previous === undefined || common.length !== entries.length) return proof;
-      return {
-        ...proof,
-        first: start,
-        entries: [...entries, ...proof.entries],
-        previous,
-        hashes: [...common, ...proof.hashes],
-      };
+      if (previous === undefined || common.length !== piece.entries.length) return proof;
+      return { ...proof, first: start, entries, previous, hashes: [...common, ...proof.hashes] };
     } catch (error) {
       if (error instanceof DamagedEntries) return proof;
       throw error;
+    }
+  }
+
+  /** What stands between the last signed head before `end` and there; or from `earliest` on. */
+  async #behindHead(
+    replica: ReplicaId,
+    earliest: number,
+    end: number,
+  ): Promise<{ readonly first: number; readonly entries: readonly Entry[] } | undefined> {
+    // Mostly near: further back only if there is no head.
+    for (let back = 16; ; back *= 4) {
+      const start = Math.max(earliest, end - back);
+      for (let next = start; next < end;) {
+        const run = await this.read(replica, next, limits.runBytesMax);
+        if (run === undefined) return undefined;
+        const last = lastSeq(run);
+        // Each piece ends at a head: what the first one begins with is known only at `earliest`.
+        const isBehindHead = next > start || start === earliest;
+        if (last >= end && isBehindHead) {
+          return { first: next, entries: run.entries.slice(0, end - next) };
+        }
+        if (last === end - 1) return undefined;
+        next = last + 1;
+      }
+      if (start === earliest) return undefined;
     }
   }
 
@@ -743,3 +763,5 @@ export class Exchange implements SessionOwner, IntakeHost {
 }
 
 const moved: SplitOff = { kind: "moved" };
+/** No session has ever listed a log so often. */
+const outdated = -1;

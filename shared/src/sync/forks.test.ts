@@ -7,6 +7,8 @@ import { decodeFrame, encodeFrame } from "../protocol/codec.ts";
 import { compareBytes } from "../bytes/bytes.ts";
 import { isMalformed } from "../bytes/malformed.ts";
 import { limits } from "../protocol/limits.ts";
+import { Forks, type Suspect } from "./forks.ts";
+import { Holdings } from "./holdings.ts";
 import { Author, newEnv, ownAppend, settle, suite, tag, TestParty } from "./parties.contract.ts";
 
 /** Two copies of one device, with what both have in common. */
@@ -88,11 +90,12 @@ async function smallerThan(
   author: Author,
   other: VerifiedRun,
   count: number,
+  bodyBytes?: number,
 ): Promise<VerifiedRun> {
   const { seq, hash } = author;
   for (;;) {
     [author.seq, author.hash] = [seq, hash];
-    const run = await author.write(count);
+    const run = await author.write(count, bodyBytes);
     if (staysInLog(firstHash(run), firstHash(other))) return run;
   }
 }
@@ -485,6 +488,85 @@ describe("forks heal:", () => {
     await until([device, relay]);
     expect(held(relay)).toEqual(held(device));
     expect(held(device)).toHaveLength(2);
+  });
+
+  it("what shows a branch can be sent, however large what both have in common is", async () => {
+    const env = newEnv();
+    const { one, two } = await copies([]);
+    const common = await one.write(5, 35_000);
+    [two.seq, two.hash] = [one.seq, one.hash];
+    const ours = await one.write(1);
+    const theirs = await smallerThan(two, ours, 6, 30_000);
+    const left = new TestParty("relay", env);
+    const right = new TestParty("device", env, [one.replica]);
+    await holdAll(left, [joined(common, ours)]);
+    await holdAll(right, [common, theirs]);
+    right.connect(left);
+    await until([left, right]);
+    const newcomer = new TestParty("device", env);
+    newcomer.connect(left);
+    await until([left, right, newcomer]);
+    expect(held(newcomer)).toHaveLength(2);
+    expect(held(newcomer)).toEqual(held(left));
+    expect(held(left)).toEqual(held(right));
+  });
+
+  it("a second word of it sets nothing aside that is as it was", async () => {
+    const env = newEnv();
+    const author = await Author.make();
+    const [relay, device] = [
+      new TestParty("relay", env),
+      new TestParty("device", env, [author.replica]),
+    ];
+    await ownAppend(device, await author.write(3));
+    device.connect(relay);
+    await settle();
+    relay.exchange.splitElsewhere(author.replica);
+    await settle();
+    await ownAppend(device, await author.write(1));
+    await settle();
+    expect(relay.exchange.holdings.to(author.replica)).toBe(4);
+  });
+
+  it("a search ends though the log it is about becomes another one meanwhile", async () => {
+    const { one, two, runs, replica } = await copies(Array.from({ length: 14 }, () => 1));
+    const [theirs, ours] = [[...runs], [...runs]];
+    for (let count = 14; count < 200; count++) theirs.push(await one.write(1));
+    for (let count = 14; count < 20; count++) ours.push(await two.write(1));
+    const { publicKey } = one.pair;
+    const holdings = new Holdings([], []);
+    let hashes: Uint8Array[] = [];
+    const hold = (held: readonly VerifiedRun[]): void => {
+      hashes = held.map(firstHash);
+      const hash = hashes.at(-1) ?? new Uint8Array(32);
+      holdings.setHead({ replica, publicKey, from: 1, to: hashes.length, hash });
+    };
+    hold(ours);
+    const asked: number[] = [];
+    const outcomes: string[] = [];
+    const suspect: Suspect = {
+      holdsFrom: () => 1,
+      holdsTo: () => 200,
+      mayLend: () => true,
+      isLending: () => false,
+      lend: (_, first) => void asked.push(first),
+    };
+    const forks = new Forks({
+      ...{ suite, space: tag, holdings },
+      hashes: async (_, first, last) => hashes.slice(first - 1, last),
+      stale: () => outcomes.push("stale"),
+      common: () => outcomes.push("common"),
+      split: () => outcomes.push("split"),
+    });
+    forks.suspect(suspect, replica);
+    for (let turn = 0; turn < 60 && asked.length > turn; turn++) {
+      const first = asked[turn] ?? 0;
+      // Taken apart meanwhile, by another relay on the same store.
+      if (turn === 1) hold(theirs.slice(0, 180));
+      const run = joined(...theirs.slice(first - 1, first - 1 + 22));
+      await forks.look(suspect, publicKey, run);
+    }
+    expect(outcomes).toEqual(["common"]);
   });
 
   it("a branch that has left the log beneath where that begins here", async () => {

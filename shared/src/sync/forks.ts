@@ -138,6 +138,9 @@ export class Forks {
         return this.#ask(replica, next(search, from, end));
       case "common":
         search.commonTo = verdict.to;
+        // Ours was another log when that was found wrong.
+        if (search.wrongAt !== undefined && search.wrongAt <= verdict.to)
+          search.wrongAt = undefined;
         // Where all is in common the next comparison tells: one of the two has to learn more first.
         if (verdict.to < end) this.#ask(replica, next(search, from, end));
         else await this.#allInCommon(search, publicKey, run, head);

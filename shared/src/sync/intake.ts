@@ -16,7 +16,7 @@
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import { chainHashes, checkRun, zeroHash } from "../log/chain.ts";
-import { type Branch, holdsItsFirst } from "../log/branch.ts";
+import { type Branch, holdsItsFirst, signerOf } from "../log/branch.ts";
 import { lastSeq, type Run } from "../log/entry.ts";
 import { type Appended, isSameHead, type VerifiedRun } from "../log/store.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
@@ -66,8 +66,8 @@ export interface IntakeHost {
   onHeld(run: VerifiedRun, source: RunSource): void;
   /** A commit is through: who is waiting for `stored` may hear it. */
   onBatchHeld(): void;
-  /** The store holds something else of that log than `holdings` does. */
-  onStoreDiffers(run: VerifiedRun): void;
+  /** The store holds something else of that key's logs than `holdings` does. */
+  splitElsewhere(signer: ReplicaId): void;
   /** The store failed; nothing of the batch is promised. The intake has forgotten the batch. */
   onStoreFailed(error: unknown): void;
   /** Nothing is being verified or committed any more. */
@@ -134,9 +134,10 @@ export class Intake {
     return this.#persisting || this.#batch.length > 0 || this.#logs.size > 0;
   }
 
-  offer(source: RunSource, publicKey: Uint8Array, run: Run): void {
+  /** @param listings what the source's `listingsOf` was when the run came. */
+  offer(source: RunSource, publicKey: Uint8Array, run: Run, listings: number): void {
     const log = this.#log(run.replica);
-    log.queue.push({ source, run, publicKey, listings: source.listingsOf(run.replica) });
+    log.queue.push({ source, run, publicKey, listings });
     this.#next(run.replica, log);
   }
 
@@ -368,7 +369,7 @@ export class Intake {
         break;
       case "fork":
         // Another relay on the same store has taken the log apart, or an own entry came meanwhile.
-        if (!isSameHead(outcome.head, holdings.head(replica))) host.onStoreDiffers(run);
+        if (!isSameHead(outcome.head, holdings.head(replica))) host.splitElsewhere(signerOf(run));
         source.runDiverges(replica, outcome.head.to);
         break;
       case "gap":

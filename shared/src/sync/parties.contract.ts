@@ -222,6 +222,7 @@ export class TestParty implements ConnectionHost, ExchangeHost {
   onFork(_session: Session, replica: ReplicaId): void {
     this.forks.push(replica);
   }
+  onFound(): void {}
   onSplit(replica: ReplicaId, { branch }: LogsSplit): void {
     this.splits.push([replica, branch.replica]);
   }

@@ -310,6 +310,13 @@ const replacedStores = [
  * `applied` and `installedStores`. Throws `Forked` where `foundation` does not fit.
  */
 export async function takeApart(
+  ...[tx, suite, space, applied, split, ...rest]: Parameters<typeof takeApartAlone>
+): Promise<TakenApart> {
+  const off = await takeApartAlone(tx, suite, space, applied, split, ...rest);
+  return off.kind === "split" ? keepProof(tx, suite, space, split, off) : off;
+}
+
+async function takeApartAlone(
   tx: Writing,
   suite: VerifyingSuite,
   space: SpaceTag,
@@ -326,13 +333,13 @@ export async function takeApart(
   if (off.kind === "moved") return off;
   await forgetNamed(tx, space, replica);
   if (isOwn) await goOnIn(tx, space, replica, off.branch);
-  if (!isApplied) return keepProof(tx, suite, space, split, off);
+  if (!isApplied) return off;
   const version = applied.version + 1;
   if (isWhole) {
     await begin(tx, space);
     const nothing: AppliedState = { version, vector: new Map(), frontier: [], lamport: 0 };
     tx.put(stores.applied, space, comingAnew(applied, nothing, split));
-    return keepProof(tx, suite, space, split, off);
+    return off;
   }
   if (foundation === undefined) throw new Error("nothing to begin with");
   await beginLogs(tx, suite, space, foundation);
@@ -340,8 +347,7 @@ export async function takeApart(
   tx.put(stores.applied, space, comingAnew(applied, installed, split));
   // Its logs may begin elsewhere than where they were taken apart.
   const [rest, held] = [await readHead(tx, space, replica), await readHead(tx, space, into)];
-  const begun = { kind: "split", rest, branch: held ?? off.branch } as const;
-  return keepProof(tx, suite, space, split, begun);
+  return { kind: "split", rest, branch: held ?? off.branch };
 }
 
 /** Whether all logs are held from their beginning: a branch from its own first entry. */
