@@ -108,7 +108,7 @@ export interface Mix {
   readonly lonelyDamage: number;
   /** In how many a restored device may fork its log. */
   readonly forks: number;
-  /** In how many there are snapshots: one costs as much as twenty-five others. */
+  /** In how many there are snapshots: one costs as much as thirty others. */
   readonly snapshots: number;
   /** In how many a member signs other entries for one seq on purpose. */
   readonly equivocators: number;
@@ -202,7 +202,9 @@ function withBus(options: Options, dice: Prng, times: number, mix: Mix): Options
     if (dice.chance(0.7)) faults[kind] = times * strikesPerSecond[kind];
   }
   const relays = dice.chance(0.3) ? 3 : Math.max(2, options.relays);
-  return { ...options, sharedStore: true, busForgets: true, relays, faults };
+  // So long that rooms look at their store unasked.
+  const quietSeconds = dice.chance(0.03) ? 310 : options.quietSeconds;
+  return { ...options, sharedStore: true, busForgets: true, relays, faults, quietSeconds };
 }
 
 /** Two versions of the app, or a member who equivocates; each beside nothing else that is rare. */

@@ -451,8 +451,8 @@ async function sameLogs(world: World, losses: ReadonlyMap<SimDevice, Loss>): Pro
   }
 }
 
-/** Of one connection in two minutes: pings and pongs both ways, a comparison each minute, slack. */
-const framesPerWireMax = 60;
+/** Of one connection in a minute: pings and pongs both ways, a comparison, slack. */
+const framesPerMinuteMax = 28;
 
 /** While nobody does anything, hardly anything is said. */
 async function quiet(world: World, forMs: number): Promise<void> {
@@ -462,7 +462,7 @@ async function quiet(world: World, forMs: number): Promise<void> {
   await ground.schedule.runUntil(ground.nowMs + forMs);
   for (const wire of world.wires) {
     const frames = wire.frames - (before.get(wire) ?? 0);
-    if (frames <= framesPerWireMax) continue;
+    if (frames <= (framesPerMinuteMax * forMs) / 60_000) continue;
     ground.violated(`${frames} frames went over an idle wire in ${forMs / 1_000} s`);
   }
   if ((await disagreement(world)) !== undefined) ground.violated("an idle world fell apart");
