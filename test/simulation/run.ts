@@ -304,9 +304,14 @@ async function damage(
   if (!ground.fired.has("flipped bits") || replica === undefined) return undefined;
   let reason: string | undefined;
   for (const [author, seq] of all) {
+    let letGo = -1;
     for (const { first, last } of await damageOf(world, device, author)) {
       if (first > seq) continue;
-      if (await isLetGo(device, author, { first, last })) continue;
+      // What stands right behind what cannot be brought back cannot be joined to anything.
+      if (await isLetGo(device, author, { first, last }, letGo === first - 1)) {
+        letGo = last;
+        continue;
+      }
       reason = `cannot read ${author.slice(0, 4)}:${first} to ${last}`;
       const known = nudged.get(replica) ?? new Set();
       nudged.set(replica, known);
@@ -326,12 +331,17 @@ async function damage(
  * Relays have let go of what a snapshot covers, and other devices are not spoken to: the device shows all
  * that was in it, and its person is told that those entries cannot be read any more.
  */
-async function isLetGo(device: SimDevice, author: ReplicaId, hole: Hole): Promise<boolean> {
+async function isLetGo(
+  device: SimDevice,
+  author: ReplicaId,
+  hole: Hole,
+  isBehindOne: boolean,
+): Promise<boolean> {
   const replica = device.leader?.tab.replica;
   if (replica === undefined || seqOf(replica.applied.vector, author) < hole.last) return false;
   for (const { store } of device.relays) {
     const { from = 1 } = (await store.heads()).get(author) ?? {};
-    if (from <= hole.first) return false;
+    if (from <= hole.first && !isBehindOne) return false;
   }
   const known = replica.exchange.holes.get(author) ?? [];
   return known.some(({ first, last }) => first <= hole.last && last >= hole.first);
