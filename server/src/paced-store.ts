@@ -35,9 +35,9 @@ export function pacedStore(store: RelayStore, bytesPerMinute: number): RelayStor
     async split(space, { proof, ...split }) {
       if (proof === undefined) return store.split(space, split);
       const bytes = entryCost(proof.entries.length, bodyBytes(proof));
-      // What shows the fork comes again from whoever holds it.
-      const isTooFast = (await waitOf(limiter, space, bytes)) > 0;
-      return store.split(space, isTooFast ? split : { ...split, proof });
+      // Not without what shows the fork: the next comparison comes by again.
+      if ((await waitOf(limiter, space, bytes)) > 0) return { kind: "moved" };
+      return store.split(space, { ...split, proof });
     },
     read: (space, replica, first, bytesMax) => store.read(space, replica, first, bytesMax),
     hashes: (space, replica, first, last) => store.hashes(space, replica, first, last),

@@ -418,7 +418,8 @@ export class Replica implements ExchangeHost {
 
   onFound(head: LogHead): void {
     this.#know(head);
-    this.#load(head.replica);
+    this.#loadKin(head.replica);
+    this.#options.host.onChanged();
   }
 
   onSplit(replica: ReplicaId, { branch }: LogsSplit): void {

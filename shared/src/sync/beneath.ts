@@ -5,13 +5,14 @@
  * are the log's. They are looked at and let go.
  *
  *   asked ──runs that chain──▶ asked (further on) ──the last one ends in our base──▶ shown
- *     └──no chain, another hash, no answer──▶ not asked of this party again
+ *     └──another hash, too much, no answer three times──▶ not asked of this party again
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { ReplicaId, SpaceTag } from "../id/id.ts";
 import { chainHashes } from "../log/chain.ts";
 import { type Run, runEntriesMax } from "../log/entry.ts";
 import type { VerifyingSuite } from "../log/suite.ts";
+import { flowBytes } from "./flow.ts";
 import type { Holder } from "./mending.ts";
 
 /** An entry of a log, and the one before it. */
@@ -30,8 +31,16 @@ export interface Question {
   readonly base: Uint8Array;
 }
 
+/** Who offers a branch, and has the log it left. */
+export interface Offerer extends Holder {
+  holdsFrom(replica: ReplicaId): number;
+  /** How far both are known to hold the same entries. */
+  agreesTo(replica: ReplicaId): number;
+}
+
 interface Search extends Question {
-  readonly holder: Holder;
+  /** The last entry that was asked for. */
+  askedTo: number;
   /** The next entry, and the hash before it. */
   next: number;
   hash: Uint8Array;
@@ -39,16 +48,23 @@ interface Search extends Question {
   found: Uint8Array | undefined;
 }
 
-/** Who is told of a fork that far back waits for a snapshot that names it. */
+/** Who is told of a fork further back waits for a snapshot that names it. */
 const depthMax = 16 * runEntriesMax;
-/** Places remembered: as many branches as a space may have logs would be a lie. */
+/** The same after so many bytes of one log from one party: what lies beneath is not to be fetched whole. */
+const bytesMax = 4_194_304;
+/** Who does not answer, or is interrupted, is asked so often. */
+const triesMax = 3;
+/** Places remembered: more branches than a space has logs would be a lie. */
 const placesMax = 256;
 
 export class Beneath {
   readonly #suite: VerifyingSuite;
   readonly #space: SpaceTag;
-  readonly #searches = new Map<ReplicaId, Search>();
-  readonly #asked = new WeakMap<Holder, Set<string>>();
+  /** One of each party at a time. */
+  readonly #searches = new WeakMap<Offerer, Search>();
+  readonly #tries = new WeakMap<Offerer, Map<string, number>>();
+  /** Bytes by log. */
+  readonly #spent = new WeakMap<Offerer, Map<ReplicaId, number>>();
   readonly #shown = new Map<string, Place & Pick<Question, "base">>();
 
   constructor(suite: VerifyingSuite, space: SpaceTag) {
@@ -58,32 +74,39 @@ export class Beneath {
 
   /** What was shown to stand there, in the log that has `base` where it begins here. */
   place({ log, seq, base }: Pick<Question, "log" | "seq" | "base">): Place | undefined {
-    const shown = this.#shown.get(nameOf(log, seq));
+    const shown = this.#shown.get(`${log}/${seq}`);
     return shown !== undefined && equalBytes(shown.base, base) ? shown : undefined;
   }
 
-  /** Once of each party. */
-  ask(holder: Holder, question: Question): void {
+  /**
+   * Only where both hold the same at the beginning: then what is sent of it counts as confirmed, and is
+   * of the log that is held. Whoever waits for that offers the branch again when more of the log has come.
+   */
+  ask(offerer: Offerer, question: Question): void {
     const { log, seq, from, before } = question;
-    const asked = this.#asked.get(holder) ?? new Set();
-    const name = nameOf(log, seq);
-    if (asked.has(name) || from - seq > depthMax) return;
-    const isBusy = this.#searches.get(log)?.holder.isLending(log) === true;
-    if (isBusy || holder.isLending(log) || !holder.mayLend(log, from - 1)) return;
-    this.#asked.set(holder, asked.add(name));
-    this.#searches.set(log, { ...question, holder, next: seq, hash: before, found: undefined });
-    holder.lend(log, seq, from - 1);
+    const busyWith = this.#searches.get(offerer)?.log;
+    if (busyWith !== undefined && offerer.isLending(busyWith)) return;
+    if (offerer.agreesTo(log) < from - 1 || offerer.holdsFrom(log) > seq) return;
+    if (offerer.isLending(log) || !offerer.mayLend(log, from - 1)) return;
+    const tries = this.#tries.get(offerer) ?? new Map<string, number>();
+    const times = tries.get(nameOf(question)) ?? 0;
+    const spent = this.#spent.get(offerer)?.get(log) ?? 0;
+    if (times >= triesMax || from - seq > depthMax || spent >= bytesMax) return;
+    this.#tries.set(offerer, tries.set(nameOf(question), times + 1));
+    const search = { ...question, askedTo: 0, next: seq, hash: before, found: undefined };
+    this.#searches.set(offerer, search);
+    lendNext(offerer, search);
   }
 
   /** Whether that run was asked for here. */
-  awaits(holder: Holder, run: Run): boolean {
-    const search = this.#searches.get(run.replica);
-    return search?.holder === holder && search.next === run.first;
+  awaits(offerer: Offerer, run: Run): boolean {
+    const search = this.#searches.get(offerer);
+    return search?.log === run.replica && search.next === run.first;
   }
 
   /** Looks at a run that `awaits`; whether it is shown now what stands there. */
-  look(run: Run): boolean {
-    const search = this.#searches.get(run.replica);
+  look(offerer: Offerer, run: Run): boolean {
+    const search = this.#searches.get(offerer);
     if (search === undefined) return false;
     const { log, seq, from, before, base } = search;
     const count = Math.min(run.entries.length, from - search.next);
@@ -92,13 +115,28 @@ export class Beneath {
     search.found ??= hashes[0];
     search.hash = hashes.at(-1) ?? search.hash;
     search.next += count;
-    if (search.next < from) return false;
-    this.#searches.delete(log);
-    if (search.found === undefined || !equalBytes(search.hash, base)) return false;
+    const spent = this.#spent.get(offerer) ?? new Map<ReplicaId, number>();
+    const bytes = (spent.get(log) ?? 0) + flowBytes(run);
+    this.#spent.set(offerer, spent.set(log, bytes));
+    if (search.next < from && bytes < bytesMax) {
+      if (search.next > search.askedTo) lendNext(offerer, search);
+      return false;
+    }
+    this.#searches.delete(offerer);
+    this.#tries.get(offerer)?.set(nameOf(search), triesMax);
+    if (search.next < from || search.found === undefined) return false;
+    if (!equalBytes(search.hash, base)) return false;
     if (this.#shown.size >= placesMax) this.#shown.clear();
-    this.#shown.set(nameOf(log, seq), { before, hash: search.found, base });
+    this.#shown.set(`${log}/${seq}`, { before, hash: search.found, base });
     return true;
   }
 }
 
-const nameOf = (log: ReplicaId, seq: number): string => `${log}/${seq}`;
+/** As much as a run may hold at a time, so that news gets its turn in between. */
+function lendNext(offerer: Offerer, search: Search): void {
+  const { log, next, from } = search;
+  search.askedTo = Math.min(from, next + runEntriesMax) - 1;
+  offerer.lend(log, next, search.askedTo);
+}
+
+const nameOf = ({ log, seq, from }: Question): string => `${log}/${seq}/${from}`;

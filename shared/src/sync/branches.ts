@@ -159,7 +159,7 @@ export class Branches {
   /** Whether the run was asked for to see what lies beneath where the log begins here. */
   looksBeneath(session: Session, run: Run): boolean {
     if (!this.#beneath.awaits(session, run)) return false;
-    if (this.#beneath.look(run)) this.#askAgain(signerOf(run));
+    if (this.#beneath.look(session, run)) this.#askAgain(signerOf(run));
     return true;
   }
 

@@ -462,7 +462,7 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean {
     if (this.#branches.looksBeneath(session, run)) {
-      session.runNotCompared(run.replica, lastSeq(run));
+      session.runLookedAt(run.replica, lastSeq(run));
       return true;
     }
     if (this.#forks?.awaits(session, run) !== true) return false;
@@ -592,10 +592,10 @@ export class Exchange implements SessionOwner, IntakeHost {
     for (let back = 16; ; back *= 4) {
       const start = Math.max(earliest, end - back);
       for (let next = start; next < end;) {
-        const run = await this.read(replica, next, limits.runBytesMax);
+        // One stored run each, so that each ends at a head; where the first begins is known at `earliest` only.
+        const run = await this.read(replica, next, 1);
         if (run === undefined) return undefined;
         const last = lastSeq(run);
-        // Each piece ends at a head: what the first one begins with is known only at `earliest`.
         const isBehindHead = next > start || start === earliest;
         if (last >= end && isBehindHead) {
           return { first: next, entries: run.entries.slice(0, end - next) };

@@ -282,6 +282,12 @@ export class Session implements RunSource, Suspect {
     return this.#cursors.known(replica)?.theirFrom ?? 1;
   }
 
+  /** How far both are known to hold the same entries of a log. */
+  agreesTo(replica: ReplicaId): number {
+    const { agreed = 0, came = 0 } = this.#cursors.known(replica) ?? {};
+    return Math.max(agreed, came);
+  }
+
   holdsTo(replica: ReplicaId): number {
     return this.#theirTo(replica);
   }
@@ -532,8 +538,14 @@ export class Session implements RunSource, Suspect {
     this.#received.release(replica, seq);
     // Where both are known to agree it was confirmed before, and is again: else it would count as
     // under way there for ever.
-    const { agreed = 0, came = 0 } = this.#cursors.known(replica) ?? {};
-    if (Math.max(agreed, came) >= seq) this.#confirmSoon(replica, seq);
+    if (this.agreesTo(replica) >= seq) this.#confirmSoon(replica, seq);
+  }
+
+  /** It was asked for to be looked at, of what both hold: they wait for no more of it. */
+  runLookedAt(replica: ReplicaId, seq: number): void {
+    if (this.isClosed) return;
+    this.#received.release(replica, seq);
+    this.#confirmSoon(replica, seq);
   }
 
   runHeld(replica: ReplicaId, seq: number): void {
