@@ -462,6 +462,8 @@ export class Exchange implements SessionOwner, IntakeHost {
 
   looksForFork(session: Session, publicKey: Uint8Array, run: Run): boolean {
     if (this.#branches.looksBeneath(session, run)) {
+      // What reaches beyond what is held here is news, and is confirmed when it is held.
+      if (lastSeq(run) > this.holdings.to(run.replica)) return false;
       session.runLookedAt(run.replica, lastSeq(run));
       return true;
     }
