@@ -166,26 +166,34 @@ async function disagreement(world: World): Promise<string | undefined> {
 
 /** Of who equivocates everybody comes to hold the same logs, and has applied all of them. */
 async function mistrustedDisagreement(world: World): Promise<string | undefined> {
+  for (const { index, leader } of world.devices) {
+    const unapplied = leader?.tab.replica?.unapplied ?? 0;
+    if (unapplied > 0) return `device ${index} has not applied ${unapplied}`;
+  }
+  return differentLogs(world, ({ replica }) => !world.books.isHonest(replica));
+}
+
+/** Who holds other logs than the first device, of those that count. */
+async function differentLogs(
+  { devices, relays }: World,
+  counts: (head: LogHead) => boolean,
+): Promise<string | undefined> {
   const named = (heads: Iterable<LogHead>): string =>
-    [...heads]
-      .filter(({ replica }) => !world.books.isHonest(replica))
-      .map(nameOfLog)
-      .sort()
-      .join(" ");
+    [...heads].filter(counts).map(nameOfLog).sort().join(" ");
   let first: string | undefined;
-  const compare = (who: string, logs: string): string | undefined => {
+  const compare = (who: string, heads: Iterable<LogHead>): string | undefined => {
+    const logs = named(heads);
     first ??= logs;
     return logs === first ? undefined : `${who} holds ${logs}, not ${first}`;
   };
-  for (const { index, leader } of world.devices) {
-    const replica = leader?.tab.replica;
-    if (replica === undefined) return `device ${index} has no leader`;
-    const reason = compare(`device ${index}`, named(replica.exchange.holdings.logs.values()));
+  for (const { index, leader } of devices) {
+    const held = leader?.tab.replica?.exchange.holdings.logs;
+    if (held === undefined) return `device ${index} has no leader`;
+    const reason = compare(`device ${index}`, held.values());
     if (reason !== undefined) return reason;
-    if (replica.unapplied > 0) return `device ${index} has not applied ${replica.unapplied}`;
   }
-  for (const { name, store } of world.relays) {
-    const reason = compare(name, named((await store.heads()).values()));
+  for (const { name, store } of relays) {
+    const reason = compare(name, (await store.heads()).values());
     if (reason !== undefined) return reason;
   }
   return undefined;
@@ -199,41 +207,23 @@ const nameOfLog = ({ replica, to, hash }: LogHead): string =>
  * everybody holds the same logs, has applied all of them, and is told so.
  */
 async function forkedDisagreement(world: World): Promise<string | undefined> {
-  const named = (heads: Iterable<{ replica: ReplicaId; to: number; hash: Uint8Array }>): string =>
-    [...heads]
-      .map(({ replica, to, hash }) => `${replica.slice(0, 4)}:${to}/${toHex(hash).slice(0, 4)}`)
-      .sort()
-      .join(" ");
-  let first: string | undefined;
-  const compare = (who: string, logs: string): string | undefined => {
-    first ??= logs;
-    return logs === first ? undefined : `${who} holds ${logs}, not ${first}`;
-  };
   for (const device of world.devices) {
     const who = `device ${device.index}`;
     const tab = device.leader?.tab;
     const replica = tab?.replica;
     if (tab === undefined || replica === undefined) return `${who} has no leader`;
     if (device.tabs.some((each) => each.tab.writer.pending > 0)) return `${who} writes`;
-    const { logs } = replica.exchange.holdings;
-    const reason = compare(who, named(logs.values()));
-    if (reason !== undefined) return reason;
     if (replica.unapplied > 0) return `${who} has not applied ${replica.unapplied}`;
     const { phase = "settled" } = tab.keeper ?? {};
     if (phase !== "settled") return `${who} is still ${phase}`;
-    const head = logs.get(replica.ownLog)?.to ?? 0;
+    const head = replica.exchange.holdings.to(replica.ownLog);
     if (tab.sentTo < head) return `${who} is told that ${tab.sentTo} is stored, not ${head}`;
     for (const other of world.devices) {
       const clock = seqOf(tab.board.clock(other.replica), replica.ownLog);
       if (clock < head) return `${who} sees ${other.index}'s clock at ${clock}, not ${head}`;
     }
   }
-  for (const relay of world.relays) {
-    const heads = [...(await relay.store.heads())].map(([replica, head]) => ({ ...head, replica }));
-    const reason = compare(relay.name, named(heads));
-    if (reason !== undefined) return reason;
-  }
-  return undefined;
+  return differentLogs(world, () => true);
 }
 
 function behind(
