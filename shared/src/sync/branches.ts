@@ -149,9 +149,8 @@ export class Branches {
     if (base !== undefined) this.#beneath.ask(session, { log, seq, from, before, base });
   }
 
-  /** The hash before the first entry that is held. */
+  /** The hash before the first entry that is held, of a log that begins above 1. */
   async #baseOf({ replica, from }: LogHead): Promise<Uint8Array | undefined> {
-    if (from === 1) return zeroHash;
     const [base] = await this.#options.hashes(replica, from - 1, from - 1);
     return base;
   }
